@@ -1,0 +1,130 @@
+"""A network as one ONNX file, checked against PyTorch before it gets its name."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from torch import nn
+from torch.export import Dim
+
+import livestyle
+from livestyle.artifact import FORMAT, encode_code
+from livestyle.nets.lite import Lite
+
+from .verify import verify
+from .wrap import Contract
+
+OPSET = 20
+_HALF_FROM = 256  # numbers: smaller tensors (biases, shapes) stay in single precision
+
+
+def export_onnx(
+    net: nn.Module,
+    target: Path,
+    *,
+    name: str,
+    kind: str,
+    styles: Sequence[str] = (),
+    about: Mapping[str, str] | None = None,
+    half: bool = False,
+) -> None:
+    """Writes `target`: the network behind the uint8 contract, its codes and metadata inside.
+
+    Args:
+        styles: the names of the rows of a conditional network's codes.
+        about: further metadata: licence, training data, configuration.
+        half: store large weights in half precision (computed in single precision all the same).
+
+    Raises ExportError, and writes nothing, if onnxruntime's pictures differ from PyTorch's.
+    """
+    contract = Contract(net.eval()).eval()
+    model = _to_proto(contract)
+    if half:
+        _store_half(model)
+    codes = {style: encode_code(code[None].numpy()) for style, code in zip(styles, _code_rows(net), strict=True)}
+    metadata = {"name": name, "kind": kind, "codes": json.dumps(codes), **(about or {}), **_versions()}
+    helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.part.onnx")
+    try:
+        onnx.save(model, temporary)
+        verify(contract, temporary, half=half)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _to_proto(contract: Contract) -> ModelProto:
+    frames = torch.randint(0, 256, (2, 37, 51, 3), dtype=torch.uint8)
+    inputs: tuple[torch.Tensor, ...] = (frames, torch.tensor(1.0))
+    shapes: dict[str, object] = {"frames": dict.fromkeys((0, 1, 2), Dim.DYNAMIC), "strength": None}
+    if contract.code_size:
+        inputs, shapes = (*inputs, contract.default_code()), {**shapes, "code": None}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            contract, inputs, dynamo=True, dynamic_shapes=shapes, input_names=list(shapes),
+            output_names=["styled"], opset_version=OPSET, verbose=False,
+        )  # fmt: skip
+    assert program is not None
+    model = program.model_proto
+    for key, length in zip(("batch", "height", "width"), (0, 1, 2), strict=True):
+        for value in (model.graph.input[0], model.graph.output[0]):
+            value.type.tensor_type.shape.dim[length].dim_param = key
+    # An initializer with an input's name is that input's default (ONNX IR, "Optional inputs").
+    defaults = {"strength": np.array(1.0, np.float32)}
+    if contract.code_size:
+        defaults["code"] = contract.default_code().numpy()
+    model.graph.initializer.extend(numpy_helper.from_array(value, key) for key, value in defaults.items())
+    _drop_traces(model)
+    return model
+
+
+def _drop_traces(model: ModelProto) -> None:
+    """Removes what the exporter notes about source files, which would name paths of this machine."""
+    model.doc_string = ""
+    for part in (
+        *model.graph.node,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.value_info,
+        *model.graph.initializer,
+    ):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+
+
+def _store_half(model: ModelProto) -> None:
+    """Large float weights become float16 and a Cast, which onnxruntime folds away when it loads them."""
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < _HALF_FROM or tensor.name == "code":
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _code_rows(net: nn.Module) -> Sequence[torch.Tensor]:
+    return list(net.codes.detach()) if isinstance(net, Lite) else []
+
+
+def _versions() -> dict[str, str]:
+    return {"livestyle.format": FORMAT, "livestyle.version": livestyle.__version__, "torch.version": torch.__version__}

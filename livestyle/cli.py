@@ -1,0 +1,292 @@
+"""The command line. Commands import what they need when they run, so that help is instant."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from . import __version__
+from .errors import InputError, LivestyleError
+
+if TYPE_CHECKING:
+    from .media.size import Size
+    from .pipeline import Stats
+    from .stylizer import Stylizer
+
+F = TypeVar("F", bound=Callable[..., Any])
+EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 130, 143
+
+
+class SizeType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """`WxH` or the long side in pixels."""
+
+    name = "WxH|N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from .media.size import parse_size
+
+        try:
+            return parse_size(value) if isinstance(value, str) else value
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+def style_options(command: F) -> F:
+    """The options every styling command shares."""
+    options = [
+        click.option("--style", default="starry", show_default=True, help="A name, a file, none, or a:0.7+b:0.3."),
+        click.option("--strength", type=click.FloatRange(0, 1), default=1.0, help="0 the input, 1 the full style."),
+        click.option("--size", type=SizeType(), help="Processing size: WxH or the long side."),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+        click.option("--threads", type=click.IntRange(0, 256), default=0, help="CPU threads; 0 for all cores."),
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="livestyle")
+def cli() -> None:
+    """Real-time style transfer for webcams and films."""
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@style_options
+@click.option("--out-size", type=SizeType(), help="The output's size, if not the input's.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing target.")
+def video(
+    source: Path,
+    target: Path,
+    size: Size | int | None,
+    out_size: Size | int | None,
+    overwrite: bool,
+    quiet: bool,
+    **engine: Any,
+) -> None:
+    """Style a film: every frame at its own time, with its sound."""
+    from .film import stylize_film
+
+    with _stylizer(quiet, **engine) as stylizer, _progress(source.name, quiet) as on_frame:
+        result = stylize_film(
+            source, target, stylizer, size=size, out_size=out_size, overwrite=overwrite, on_frame=on_frame
+        )
+    for warning in result.warnings:
+        _say(f"warning: {warning}", quiet)
+    stats = result.stats
+    _say(f"{target}: {stats.frames} frames in {stats.seconds:.1f} s, {stats.fps:.1f} fps", quiet)
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@style_options
+@click.option("--out-size", type=SizeType(), help="The output's size, if not the input's.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing target.")
+def image(
+    source: Path,
+    target: Path,
+    size: Size | int | None,
+    out_size: Size | int | None,
+    overwrite: bool,
+    quiet: bool,
+    **engine: Any,
+) -> None:
+    """Style a still picture."""
+    from .media.picture import SUFFIXES, read_image, resize, write_image
+    from .media.size import Size, fit
+    from .media.writer import check_target
+
+    picture = read_image(source)
+    check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
+    full = Size(picture.shape[1], picture.shape[0])
+    with _stylizer(quiet, **engine) as stylizer:
+        styled = stylizer(resize(picture, fit(full, size)))
+    write_image(resize(styled, fit(full, out_size)), target)
+
+
+@cli.command()
+@click.option("--camera", default="0", show_default=True, help="A number, a device, a film or an address.")
+@style_options
+@click.option("--virtual", is_flag=True, help="Also send to a virtual camera, for video calls.")
+@click.option("--no-window", is_flag=True, help="Open no window.")
+@click.option("--frames", type=click.IntRange(1), help="Stop after so many frames.")
+def cam(
+    camera: str, size: Size | int | None, virtual: bool, no_window: bool, frames: int | None, quiet: bool, **engine: Any
+) -> None:
+    """Style a webcam live: a window, and a virtual camera for calls. q quits."""
+    from .live import run_live
+
+    with _stylizer(quiet, **engine) as stylizer:
+        stats = run_live(
+            camera,
+            stylizer,
+            size=size,
+            window=not no_window,
+            virtual=virtual,
+            frames=frames,
+            say=lambda line: _say(line, quiet),
+        )
+    _say(f"{stats.frames} frames, {stats.fps:.1f} fps, {stats.dropped} forgotten to stay live", quiet)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def styles(as_json: bool) -> None:
+    """List the styles."""
+    from .styles import own, shipped
+
+    if as_json:
+        rows = [style.row() for style in shipped().values()]
+        click.echo(json.dumps(rows + [{"name": name, "network": str(path)} for name, path in own().items()], indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("style", "after", "network", "licence", "trained on")
+    for style in shipped().values():
+        after = f"{style.painter}, {style.painting}, {style.year}"
+        table.add_row(style.name, after, style.network, style.licence, style.data)
+    for name, path in own().items():
+        table.add_row(name, "your own", str(path), "", "")
+    Console().print(table)
+
+
+@cli.command()
+@click.option("--input", "source", type=click.Path(path_type=Path), help="A film; without it, one is made.")
+@click.option("--style", default="starry", show_default=True)
+@click.option("--size", type=SizeType(), default="640x360", show_default=True, help="Of the film that is made.")
+@click.option("--frames", type=click.IntRange(10), default=300, show_default=True, help="Frames to measure.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--peer", type=click.Path(path_type=Path), help="An ONNX network (uint8 NHWC) to run frame by frame beside it."
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def bench(
+    source: Path | None, style: str, size: Size | int, frames: int, device: str, peer: Path | None, as_json: bool
+) -> None:
+    """Measure file to file, tensor only, and each stage's share."""
+    from .bench import report, run_bench
+
+    result = run_bench(source, style=style, size=size, frames=frames, device=device, peer=peer)
+    click.echo(json.dumps(result, indent=2) if as_json else report(result))
+
+
+@cli.command()
+@click.argument("paintings", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--photos", required=True, type=click.Path(path_type=Path), help="A folder of photographs.")
+@click.option("--name", "names", multiple=True, help="Each style's name; once a painting. Default: the file's name.")
+@click.option("--out", type=click.Path(path_type=Path), help="The style file. Default: in your own styles.")
+@click.option("--net", type=click.Choice(["lite", "johnson"]), default="lite", show_default=True)
+@click.option("--width", type=click.IntRange(4, 256), help="The network's channels; default 32.")
+@click.option(
+    "--loss-network",
+    "loss_networks",
+    multiple=True,
+    default=["vgg19"],
+    show_default=True,
+    help="A .safetensors file, vgg16 or vgg19; more than once: each layer from the first that has it.",
+)
+@click.option(
+    "--style-weight",
+    "style_weights",
+    multiple=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Once, or once a painting; default 3.",
+)
+@click.option(
+    "--stroke",
+    "strokes",
+    multiple=True,
+    type=click.FloatRange(0.25, 4),
+    help="Brush size, once or once a painting; default 1.",
+)
+@click.option("--iterations", type=click.IntRange(1), default=2000, show_default=True)
+@click.option("--batch", type=click.IntRange(1), default=4, show_default=True)
+@click.option(
+    "--crop", type=click.IntRange(64), default=192, show_default=True, help="Side of a training crop, pixels."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Kept every two minutes; found again, training goes on from it.",
+)
+@click.option("--half", is_flag=True, help="Store the weights in half precision.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing style file.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def train(**options: Any) -> None:
+    """Learn styles from paintings and write them as one style file."""
+    from .train_command import run_training
+
+    target = run_training(say=lambda line: _say(line, options["quiet"]), **options)
+    click.echo(str(target))
+
+
+def _stylizer(quiet: bool, style: str, strength: float, device: str, threads: int) -> Stylizer:
+    from .stylizer import load
+
+    stylizer = load(style, strength=strength, device=device, threads=threads)
+    _say(f"{style}: {stylizer.device}", quiet)
+    for note in stylizer.notes:
+        _say(f"note: {note}", quiet)
+    return stylizer
+
+
+def _say(line: str, quiet: bool) -> None:
+    if not quiet:
+        click.echo(line, err=True)
+
+
+@contextlib.contextmanager
+def _progress(name: str, quiet: bool) -> Iterator[Callable[[Stats, int | None], None] | None]:
+    """A bar with fps and time left on a terminal; None elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[fps]:.1f} fps"),
+    )
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None, fps=0.0)
+        yield lambda stats, expected: bar.update(task, completed=stats.frames, total=expected, fps=stats.fps)
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise SystemExit(EXIT_TERMINATED)
+
+
+def main() -> None:
+    """Runs the command line and exits: 0, 2 for usage, 130 for Ctrl-C, 1 for every other failure."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        cli.main(prog_name="livestyle", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    except LivestyleError as error:
+        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        sys.exit(EXIT_FAILURE)
+    except BrokenPipeError:
+        sys.exit(EXIT_FAILURE)
+
+
+if __name__ == "__main__":
+    main()

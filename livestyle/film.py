@@ -1,0 +1,53 @@
+"""A whole film, styled: reader, engine and writer put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .media.reader import FilmReader
+from .media.size import Size, fit
+from .media.writer import SUFFIXES, FilmWriter, check_target
+from .pipeline import Stats, run
+from .stylizer import Stylizer
+
+
+@dataclass(frozen=True)
+class FilmResult:
+    """What became of a film: the run's figures and what a user should know, a line each."""
+
+    stats: Stats
+    warnings: tuple[str, ...]
+
+
+def stylize_film(
+    source: str | Path,
+    target: str | Path,
+    stylizer: Stylizer,
+    *,
+    size: Size | int | None = None,
+    out_size: Size | int | None = None,
+    overwrite: bool = False,
+    on_frame: Callable[[Stats, int | None], object] | None = None,
+) -> FilmResult:
+    """Writes `target`: every frame of `source`, styled, at its own time, with its sound.
+
+    Args:
+        size: the processing size, exact or the long side; the output keeps the film's size all the same.
+        out_size: the output's size, if not the film's.
+        overwrite: replace an existing target.
+        on_frame: called after each frame with the figures so far and the number of frames to expect, if known.
+
+    Raises InputError or OutputError, and leaves nothing behind.
+    """
+    source, target = Path(source), Path(target)
+    with FilmReader(source, size=size) as reader:
+        check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
+        report = (lambda stats: on_frame(stats, reader.expected_frames)) if on_frame else None
+        with FilmWriter(target, reader, size=fit(reader.size, out_size)) as writer:
+            stats = run(reader, stylizer, writer.write, on_frame=report)
+        warnings = list(writer.warnings)
+        if reader.damaged:
+            warnings.append(f"{source}: damaged; {stats.frames} frames decoded, {reader.damaged} packets did not")
+        return FilmResult(stats, tuple(warnings))

@@ -1,0 +1,25 @@
+"""One picture on its way from a source to a sink."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB, C-contiguous
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image with its time in seconds (exact: the source's timestamp times its time base) and its number."""
+
+    image: Image
+    time: Fraction
+    index: int
+
+    def with_image(self, image: Image) -> Frame:
+        """The same moment with another picture."""
+        return replace(self, image=image)

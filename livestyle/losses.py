@@ -1,0 +1,103 @@
+"""Perceptual losses as pure functions of features, and `Perceptual`, which remembers its targets.
+
+All are relative, so that one weight means the same for any painting, layer and loss network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .nets.vgg import LossNetwork, LossNetworks, require
+
+Features = Mapping[str, Tensor]
+
+
+def gram(features: Tensor) -> Tensor:
+    """(N, C, C) Gram matrices of (N, C, H, W), over the number of positions (Johnson 2016, eq. 3)."""
+    # Over H*W only, not C*H*W: the losses below are relative, so a constant factor falls out.
+    flat = features.flatten(2)
+    return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def style_loss(features: Features, targets: Features) -> Tensor:
+    """(N,): sum over layers of |G - T|^2 / |T|^2 for target Gram matrices T (N or 1, C, C) (Gatys 2015, eq. 5)."""
+    losses = []
+    for layer, target in targets.items():
+        error = (gram(features[layer]) - target).square().sum((1, 2))
+        losses.append(error / target.square().sum((1, 2)))
+    return torch.stack(losses).sum(0)
+
+
+def content_loss(features: Features, targets: Features, weights: Mapping[str, float]) -> Tensor:
+    """(N,): weighted sum over layers of |F - T|^2 / |T|^2 (Johnson 2016, eq. 2, made relative)."""
+    losses = []
+    for layer, weight in weights.items():
+        error = (features[layer] - targets[layer]).square().sum((1, 2, 3))
+        losses.append(weight * error / targets[layer].square().sum((1, 2, 3)).clamp_min(1e-6))
+    return torch.stack(losses).sum(0)
+
+
+def total_variation(x: Tensor) -> Tensor:
+    """(N,): mean squared difference of neighbours (Johnson 2016, section 3.2), independent of size."""
+    rows = (x[..., 1:, :] - x[..., :-1, :]).square().mean((1, 2, 3))
+    columns = (x[..., :, 1:] - x[..., :, :-1]).square().mean((1, 2, 3))
+    return rows + columns
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Layers and weights. The defaults suit the relative losses above."""
+
+    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    content_layers: tuple[tuple[str, float], ...] = (("relu4_1", 1.0), ("relu3_1", 0.5))
+    content: float = 1.0
+    tv: float = 0.6
+
+
+class Perceptual(nn.Module):
+    """Losses of styled pictures against their photos and a set of paintings.
+
+    The paintings' Gram matrices are computed once, here.
+
+    Args:
+        network: the loss network.
+        paintings: each (1, 3, H, W) in [0, 1], already at its stroke size.
+        style_weights: one weight a painting.
+        weights: layers and the other weights.
+    """
+
+    def __init__(
+        self,
+        network: LossNetwork | LossNetworks,
+        paintings: Sequence[Tensor],
+        style_weights: Sequence[float],
+        weights: LossWeights | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.weights = network, weights or LossWeights()
+        self.content_weights = dict(self.weights.content_layers)
+        self.all_layers = {*self.weights.style_layers, *self.content_weights}
+        require(self.all_layers, network.layers)
+        with torch.no_grad():
+            grams = [{k: gram(f) for k, f in network(p, self.weights.style_layers).items()} for p in paintings]
+        self.targets = {layer: torch.cat([g[layer] for g in grams]) for layer in self.weights.style_layers}
+        self.style_weights = torch.tensor(list(style_weights), dtype=torch.float32)
+
+    def forward(self, styled: Tensor, x: Tensor, painting: Tensor) -> dict[str, Tensor]:
+        """Means over the batch: `total`, and unweighted `style`, `content`, `tv`.
+
+        `styled` and x are (N, 3, H, W) in [0, 1]; `painting` (N,) says which painting each is after.
+        """
+        features = {k: f.float() for k, f in self.network(styled, self.all_layers).items()}
+        with torch.no_grad():
+            photo = {k: f.float() for k, f in self.network(x, self.content_weights).items()}
+        style = style_loss(features, {layer: grams[painting] for layer, grams in self.targets.items()})
+        content = content_loss(features, photo, self.content_weights)
+        tv = total_variation(styled.float())
+        total = self.style_weights[painting] * style + self.weights.content * content + self.weights.tv * tv
+        parts = {"style": style, "content": content, "tv": tv}
+        return {"total": total.mean(), **{name: value.detach().mean() for name, value in parts.items()}}

@@ -1,0 +1,1 @@
+"""Sources and sinks: the only place that knows pixel formats, timestamps and containers."""

@@ -1,0 +1,60 @@
+"""Still pictures: read upright as RGB, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps, UnidentifiedImageError
+
+from ..errors import InputError, OutputError
+from ..frame import Image
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95}, ".jpeg": {"quality": 95}, ".webp": {"quality": 95}}
+
+
+def open_rgb(path: Path) -> Pillow.Image:
+    """A picture as upright RGB, transparency over white. Raises InputError if it cannot be read."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a directory, not a picture")
+    try:
+        with Pillow.open(path) as picture:
+            upright = ImageOps.exif_transpose(picture)
+            if upright.has_transparency_data:
+                rgba = upright.convert("RGBA")
+                upright = Pillow.alpha_composite(Pillow.new("RGBA", rgba.size, "white"), rgba)
+            return upright.convert("RGB")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: not a picture that can be read; films go to `livestyle video`") from error
+    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+        raise InputError(f"{path}: not a picture that can be read ({error})") from error
+
+
+def read_image(path: Path) -> Image:
+    """(H, W, 3) RGB."""
+    return np.array(open_rgb(path))
+
+
+def write_image(image: Image, target: Path) -> None:
+    """Writes beside the target first, then renames. Raises OutputError if that fails."""
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    try:
+        Pillow.fromarray(image).save(temporary, **_SAVE_OPTIONS.get(target.suffix.lower(), {}))
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def resize(image: Image, size: tuple[int, int]) -> Image:
+    """The image at (width, height), Lanczos; itself if it has that size."""
+    if size == (image.shape[1], image.shape[0]):
+        return image
+    return np.array(Pillow.fromarray(image).resize(size, Pillow.Resampling.LANCZOS))

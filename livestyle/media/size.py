@@ -1,0 +1,52 @@
+"""Picture sizes: `Size`, how `--size` is read, and padding to even sides."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..frame import Image
+
+MAX_SIDE = 16384  # pixels
+
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    def turned(self, quarters: int) -> Size:
+        """The size after `quarters` turns of 90 degrees."""
+        return Size(self.height, self.width) if quarters % 2 else self
+
+
+def parse_size(text: str) -> Size | int:
+    """`640x360` as a Size, `640` as the long side. Raises InputError for anything else."""
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip().lower())
+    sides = [int(side) for side in match.groups() if side] if match else []
+    if not sides or not all(1 <= side <= MAX_SIDE for side in sides):
+        raise InputError(f"size '{text}': give WxH or the long side in pixels, 1 to {MAX_SIDE}, such as 640x360 or 640")
+    return Size(*sides) if len(sides) == 2 else sides[0]
+
+
+def fit(size: Size, wanted: Size | int | None) -> Size:
+    """`wanted` itself, or `size` scaled so that its long side is `wanted`; None leaves it alone."""
+    if wanted is None or isinstance(wanted, Size):
+        return wanted or size
+    scale = wanted / max(size)
+    return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
+
+
+def pad_even(image: Image) -> Image:
+    """The image, an odd side made even by repeating its last row or column (4:2:0 needs even sides)."""
+    height, width = image.shape[:2]
+    if height % 2 == 0 and width % 2 == 0:
+        return image
+    return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

@@ -1,0 +1,183 @@
+"""Writing films: H.264 with the source's timestamps and sound, complete or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+
+from ..errors import OutputError
+from ..frame import Frame
+from .color import tag, to_yuv
+from .reader import FilmReader, open_film
+from .size import Size, pad_even
+
+SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")
+CRF, PRESET = 20, "veryfast"  # x264: visually close to transparent on painted texture, at a small share of the time
+
+
+def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes: tuple[str, ...]) -> None:
+    """Raises OutputError or InputError if `target` cannot or must not be written; touches nothing."""
+    if target.suffix.lower() not in suffixes:
+        raise OutputError(f"{target}: unknown kind of output; use one of {', '.join(suffixes)}")
+    if target.is_dir():
+        raise OutputError(f"{target}: is a directory; name a file in it")
+    if source is not None and target.exists() and source.exists() and target.samefile(source):
+        raise OutputError(f"{target}: is the input itself; choose another name")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target}: exists already; add --overwrite to replace it")
+    folder = target.parent
+    if not folder.is_dir():
+        raise OutputError(f"{target}: the folder {folder} does not exist")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{target}: the folder {folder} may not be written")
+
+
+class FilmWriter:
+    """An H.264 film (8 bit, 4:2:0) that appears under its name only when it is complete.
+
+    Frames keep their exact times; the source's sound is copied packet for packet. A context manager:
+    left without an error it finishes the film, else it removes what was written.
+
+    Args:
+        target: the film to write; its suffix decides the container.
+        source: the film the frames come from: size, time base, colour matrix and sound are taken from it.
+        size: of the output; None keeps the source's.
+
+    Attributes:
+        warnings: what could not be carried over, a line each.
+    """
+
+    def __init__(self, target: Path, source: FilmReader, *, size: Size | None = None) -> None:
+        self.target, self._source = target, source
+        self._size = size or source.size
+        self._temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+        self._last_pts: int | None = None
+        self.warnings: list[str] = []
+        faststart = {"movflags": "+faststart"} if target.suffix.lower() != ".mkv" else {}
+        try:
+            self._container: OutputContainer | None = av.open(str(self._temporary), "w", options=faststart)
+        except (av.FFmpegError, OSError) as error:
+            raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+        try:
+            self._stream = self._add_video()
+            self._sound = _SoundCopy(source.path, self._container, self.warnings)
+        except BaseException:
+            self.abort()
+            raise
+
+    def _add_video(self) -> av.VideoStream:
+        assert self._container is not None
+        stream = self._container.add_stream(
+            "libx264", rate=self._source.rate, options={"crf": str(CRF), "preset": PRESET}
+        )
+        codec = stream.codec_context
+        codec.width, codec.height = self._size.width + self._size.width % 2, self._size.height + self._size.height % 2
+        codec.pix_fmt = "yuv420p"
+        codec.time_base = stream.time_base = self._source.time_base
+        codec.sample_aspect_ratio = self._source.sample_aspect
+        tag(codec, self._source.matrix)
+        return stream
+
+    def write(self, frame: Frame) -> None:
+        """Encodes one frame; its image may have any size. Raises OutputError if the disk does not take it."""
+        codec = self._stream.codec_context
+        exact = frame.image.shape[:2] == (self._size.height, self._size.width)
+        image = pad_even(frame.image) if exact else frame.image
+        picture = to_yuv(image, Size(codec.width, codec.height), self._source.matrix)
+        pts = round(frame.time / self._source.time_base)
+        if self._last_pts is not None and pts <= self._last_pts:
+            pts = self._last_pts + 1  # containers refuse two frames at one time; never drop one
+        picture.pts, picture.time_base = pts, self._source.time_base
+        self._last_pts = pts
+        self._mux(self._stream.encode(picture))
+        self._mux(self._sound.until(frame.time))
+
+    def _mux(self, packets: Iterable[Packet[Any]]) -> None:
+        assert self._container is not None
+        try:
+            for packet in packets:
+                self._container.mux(packet)
+        except OSError as error:
+            raise OutputError(f"{self.target}: cannot be written ({error.strerror})") from error
+
+    def close(self) -> None:
+        """Finishes the film and gives it its name. Twice is fine."""
+        if self._container is None:
+            return
+        self._mux(self._stream.encode(None))
+        self._mux(self._sound.until(None))
+        try:
+            self._container.close()
+            with open(self._temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(self._temporary, self.target)
+        except OSError as error:
+            raise OutputError(f"{self.target}: cannot be written ({error.strerror})") from error
+        self._container = None
+        self._sound.close()
+
+    def abort(self) -> None:
+        """Leaves nothing behind. Does nothing to a finished film."""
+        if self._container is not None:
+            with contextlib.suppress(OSError):  # the file goes anyway
+                self._container.close()
+            self._container = None
+            self._temporary.unlink(missing_ok=True)
+        if hasattr(self, "_sound"):
+            self._sound.close()
+
+    def __enter__(self) -> FilmWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.close()
+        finally:
+            self.abort()
+
+
+class _SoundCopy:
+    """The sound packets of a film, in step with the pictures: the film is opened a second time for them."""
+
+    def __init__(self, path: Path | str, output: OutputContainer, warnings: list[str]) -> None:
+        self._input: InputContainer = open_film(path)
+        self._streams: dict[int, AudioStream] = {}
+        for stream in self._input.streams.audio:
+            try:
+                self._streams[stream.index] = output.add_stream_from_template(stream)
+            except (ValueError, av.FFmpegError):
+                kind = output.format.name.split(",")[0]
+                warnings.append(
+                    f"{path}: sound track {stream.index} ({stream.codec_context.name}) does not fit into {kind} "
+                    "and is left out; write an .mkv to keep it"
+                )
+        chosen = [self._input.streams[index] for index in self._streams]
+        self._packets = self._input.demux(chosen) if chosen else iter(())
+        self._waiting: Packet[Any] | None = None
+
+    def until(self, time: Fraction | None) -> Iterator[Packet[Any]]:
+        """The packets up to a time; all that are left for None."""
+        while (packet := self._waiting or next(self._packets, None)) is not None:
+            self._waiting = packet
+            if packet.dts is not None:  # else the empty packet at the end
+                if time is not None and packet.time_base is not None and packet.dts * packet.time_base > time:
+                    return
+                packet.stream = self._streams[packet.stream.index]
+                yield packet
+            self._waiting = None
+
+    def close(self) -> None:
+        self._input.close()

@@ -1,0 +1,148 @@
+"""Loss networks: VGG features by name, from a file or from torchvision's own download."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import InputError
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, torchvision's documented preprocessing
+
+
+class _Conv(nn.Module):
+    """One 3x3 convolution of a loss network: its layer name, and the 1x1 map to true widths if it has one."""
+
+    def __init__(self, name: str, weight: Tensor, bias: Tensor, widen: tuple[Tensor, Tensor] | None) -> None:
+        super().__init__()
+        self.name, self.weight, self.bias, self.widen = name, weight, bias, widen
+
+
+class LossNetwork(nn.Module):
+    """VGG's ReLU activations by name (`relu1_1` ... `relu5_1`), as deep as its weights reach.
+
+    Frozen. `layers` lists the names it has. `pad_mode` is `constant` for VGG (zero padding),
+    `reflect` for the students of Collaborative Distillation (Wang 2020), which also map their
+    slim features to VGG's widths.
+    """
+
+    def __init__(self, convs: Iterable[_Conv], *, pad_mode: str, first: tuple[Tensor, Tensor]) -> None:
+        super().__init__()
+        self.convs = list(convs)
+        self.pad_mode, self.first = pad_mode, first
+        student = any(conv.widen for conv in self.convs)
+        self.layers = tuple(conv.name for conv in self.convs if conv.widen or not student)
+
+    def forward(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """{layer: (N, C, h, w)} for x (N, 3, H, W) in [0, 1]. Raises InputError for a layer it does not have."""
+        wanted = set(layers)
+        require(wanted, self.layers)
+        y, features = F.conv2d(x, *self.first), {}
+        block = "1"
+        for conv in self.convs:
+            if conv.name[4] != block:
+                block, y = conv.name[4], F.max_pool2d(y, 2)
+            y = F.relu(F.conv2d(F.pad(y, (1, 1, 1, 1), mode=self.pad_mode), conv.weight, conv.bias))
+            if conv.name in wanted:
+                features[conv.name] = F.relu(F.conv2d(y, *conv.widen)) if conv.widen else y
+                if len(features) == len(wanted):
+                    break
+        return features
+
+
+class LossNetworks(nn.Module):
+    """Several loss networks as one: each layer comes from the first that has it.
+
+    A cheap student reaches deep layers but can be fooled at shallow ones, where a genuine VGG is affordable.
+    """
+
+    def __init__(self, networks: Sequence[LossNetwork]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self._owner = {layer: net for net in reversed(networks) for layer in net.layers}
+        self.layers = tuple(sorted(self._owner))
+
+    def forward(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """As LossNetwork's."""
+        require(layers, self.layers)
+        features: dict[str, Tensor] = {}
+        for network in self.networks:
+            share = [layer for layer in layers if self._owner[layer] is network]
+            if share:
+                features |= network(x, share)
+        return features
+
+
+def require(wanted: Iterable[str], layers: Sequence[str]) -> None:
+    """Raises InputError if a wanted layer is missing, listing those there are."""
+    missing = sorted(set(wanted) - set(layers))
+    if missing:
+        raise InputError(f"loss network: no layer {', '.join(missing)}; it has {', '.join(layers)}")
+
+
+def load_loss_networks(sources: Sequence[str | Path]) -> LossNetworks:
+    """`LossNetworks` of the given sources, each as for `load_loss_network`."""
+    return LossNetworks([load_loss_network(source) for source in sources])
+
+
+def load_loss_network(source: str | Path) -> LossNetwork:
+    """A loss network from `vgg16`, `vgg19` (torchvision downloads them) or a safetensors file.
+
+    A file holds `features.N.weight/bias` in torchvision's names, cut after any convolution, or a
+    student `convBL.weight/bias` with 1x1 `convBL_aux` maps. Raises InputError for anything else.
+    """
+    if str(source) in ("vgg16", "vgg19"):
+        return _from_vgg(_torchvision_weights(str(source)))
+    path = Path(source)
+    if not path.is_file():
+        raise InputError(f"{path}: no such loss network; give a .safetensors file, vgg16 or vgg19")
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from error
+    if "features.0.weight" in weights:
+        return _from_vgg(weights)
+    if "conv11.weight" in weights:
+        return _from_student(weights)
+    raise InputError(f"{path}: neither features.N.weight (VGG) nor convBL.weight (a student) in the file")
+
+
+def _torchvision_weights(name: str) -> dict[str, Tensor]:
+    from torchvision.models import get_model  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    weights: dict[str, Tensor] = get_model(name, weights="IMAGENET1K_V1").state_dict()
+    return weights
+
+
+def _from_vgg(weights: dict[str, Tensor]) -> LossNetwork:
+    # ReLU and pooling have no weights, but they leave gaps in the numbering: conv, ReLU (2 apart)
+    # stays in the block; conv, ReLU, pool (3 apart) starts the next.
+    numbers = sorted(int(m[1]) for key in weights if (m := re.fullmatch(r"features\.(\d+)\.weight", key)))
+    convs, block, place = [], 1, 0
+    for previous, number in zip([0, *numbers], numbers, strict=False):
+        block, place = (block + 1, 1) if number - previous == 3 else (block, place + 1)
+        key = f"features.{number}"
+        convs.append(_Conv(f"relu{block}_{place}", weights[f"{key}.weight"], weights[f"{key}.bias"], None))
+    mean, std = torch.tensor(_MEAN), torch.tensor(_STD)
+    first = torch.diag(1 / std)[:, :, None, None], -mean / std
+    return LossNetwork(convs, pad_mode="constant", first=first)
+
+
+def _from_student(weights: dict[str, Tensor]) -> LossNetwork:
+    names = sorted(m[1] for key in weights if (m := re.fullmatch(r"conv([1-5]\d)\.weight", key)))
+    convs = []
+    for name in names:
+        aux = f"conv{name}_aux"
+        widen = (weights[f"{aux}.weight"], weights[f"{aux}.bias"]) if f"{aux}.weight" in weights else None
+        convs.append(
+            _Conv(f"relu{name[0]}_{name[1]}", weights[f"conv{name}.weight"], weights[f"conv{name}.bias"], widen)
+        )
+    return LossNetwork(convs, pad_mode="reflect", first=(weights["conv0.weight"], weights["conv0.bias"]))

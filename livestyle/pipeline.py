@@ -1,0 +1,177 @@
+"""Source, engine and sink at work at once: two threads, two bounded mailboxes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from .frame import Frame, Image
+
+T = TypeVar("T")
+
+
+class Closed(Exception):
+    """The mailbox was closed: nothing more will come, or nobody reads any more."""
+
+
+class Handoff(Generic[T]):
+    """A mailbox of bounded size between two threads.
+
+    When it is full, `put` waits for room, or with `drop_oldest` forgets the oldest item and counts it.
+    """
+
+    def __init__(self, size: int, *, drop_oldest: bool = False) -> None:
+        self._items: deque[T] = deque()
+        self._size, self._drop_oldest = size, drop_oldest
+        self._changed = threading.Condition()
+        self._closed = False
+        self._error: BaseException | None = None
+        self.dropped = 0
+
+    def put(self, item: T) -> None:
+        """Raises Closed once the mailbox is closed."""
+        with self._changed:
+            if self._drop_oldest and len(self._items) >= self._size:
+                self._items.popleft()
+                self.dropped += 1
+            self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
+            if self._closed:
+                raise Closed
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def get(self) -> T:
+        """The oldest item. Once closed and empty, raises the error it was closed with, else Closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._items))
+            if not self._items:
+                raise self._error or Closed
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
+    def close(self, error: BaseException | None = None, *, discard: bool = False) -> None:
+        """Lets waiting threads go on; what is inside can still be read unless `discard`. Twice is fine."""
+        with self._changed:
+            if not self._closed:
+                self._closed, self._error = True, error
+            if discard:
+                self._items.clear()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            try:
+                yield self.get()
+            except Closed:
+                return
+
+
+STAGES = ("source", "engine", "sink")
+
+
+@dataclass
+class Stats:
+    """What a run did: frames written, frames forgotten, and each frame's milliseconds in each stage."""
+
+    frames: int = 0
+    dropped: int = 0
+    seconds: float = 0.0
+    stage_ms: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+    _started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def fps(self) -> float:
+        """Frames written per second of the whole run."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Adds the time spent inside to a stage."""
+        began = time.perf_counter()
+        yield
+        self.stage_ms[stage].append((time.perf_counter() - began) * 1000)
+
+    def count(self) -> None:
+        """One more frame is out."""
+        self.frames += 1
+        self.seconds = time.perf_counter() - self._started
+
+
+def run(
+    source: Iterable[Frame],
+    stylize: Callable[[Image], Image],
+    write: Callable[[Frame], object],
+    *,
+    live: bool = False,
+    on_frame: Callable[[Stats], object] | None = None,
+) -> Stats:
+    """Every frame of `source`, styled and written in order; the source and the engine run in threads of their own.
+
+    A film waits (nothing is lost); `live` forgets the oldest waiting frame and counts it. `write` runs in the
+    caller's thread; it ends the run by returning False. A failure in any stage is raised here, and no thread is left.
+    """
+    stats = Stats()
+    decoded: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
+    styled: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
+    threads = [
+        threading.Thread(target=_stage, args=(_timed(source, stats), decoded, None), name="livestyle-source"),
+        threading.Thread(
+            target=_stage, args=(_engine(decoded, stylize, stats), styled, decoded), name="livestyle-engine"
+        ),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for frame in styled:
+            with stats.measure("sink"):
+                go_on = write(frame)
+            stats.count()
+            if on_frame:
+                on_frame(stats)
+            if go_on is False:
+                break
+    finally:
+        for handoff in (decoded, styled):
+            handoff.close(discard=True)
+        for thread in threads:
+            thread.join()
+        stats.dropped = decoded.dropped + styled.dropped
+    return stats
+
+
+def _stage(items: Iterable[Frame], out: Handoff[Frame], upstream: Handoff[Frame] | None) -> None:
+    """A thread's life: hand items on; the end or a failure closes the mailbox down- and upstream."""
+    error: BaseException | None = None
+    try:
+        for item in items:
+            out.put(item)
+    except Closed:
+        pass
+    except BaseException as failure:  # handed to the caller's thread, which raises it
+        error = failure
+    out.close(error)
+    if upstream:
+        upstream.close(discard=True)
+
+
+def _timed(source: Iterable[Frame], stats: Stats) -> Iterator[Frame]:
+    iterator = iter(source)
+    while True:
+        with stats.measure("source"):
+            frame = next(iterator, None)
+        if frame is None:
+            return
+        yield frame
+
+
+def _engine(frames: Iterable[Frame], stylize: Callable[[Image], Image], stats: Stats) -> Iterator[Frame]:
+    for frame in frames:
+        with stats.measure("engine"):
+            image = stylize(frame.image)
+        yield frame.with_image(image)
