@@ -46,11 +46,11 @@ def export_onnx(
 
     Raises ExportError, and writes nothing, if onnxruntime's pictures differ from PyTorch's.
     """
+    codes = {style: encode_code(code[None].numpy()) for style, code in zip(styles, _code_rows(net), strict=True)}
     contract = Contract(net.eval()).eval()
     model = _to_proto(contract)
     if half:
         _store_half(model)
-    codes = {style: encode_code(code[None].numpy()) for style, code in zip(styles, _code_rows(net), strict=True)}
     metadata = {"name": name, "kind": kind, "codes": json.dumps(codes), **(about or {}), **_versions()}
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)

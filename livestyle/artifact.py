@@ -26,6 +26,9 @@ MAX_CODE = 1 << 16  # numbers in a code
 Code = NDArray[np.float32]  # (1, K)
 
 _UINT8, _FLOAT = 2, 1  # TensorProto.DataType
+# A style has far fewer; reading a stranger's millions would take minutes.
+_MAX_FIELDS = 1 << 16  # of one message
+_MAX_DIMS = 64  # of one tensor
 # All that the exporters write; nothing that branches, loops, calls out or invents sizes.
 _OPERATORS = frozenset(
     """
@@ -82,18 +85,25 @@ def _check_graph(path: Path, model: _Message, graph: _Message, file_size: int) -
     for node in graph.messages(1):
         operator = node.text(4)
         if operator not in _OPERATORS or node.text(7) not in ("", "ai.onnx"):
-            raise StyleError(f"{path}: operator {operator or '?'} is not allowed in a style")
+            raise StyleError(f"{path}: operator {_shown(operator)} is not allowed in a style")
         for attribute in node.messages(5):
             tensors += [*attribute.messages(5), *attribute.messages(10)]
             if attribute.messages(6) or attribute.messages(11):
                 raise StyleError(f"{path}: a graph inside operator {operator} is not allowed in a style")
+            if attribute.messages(22) or attribute.messages(23):
+                raise StyleError(f"{path}: sparse tensors are not allowed in a style")
     if graph.messages(15):
         raise StyleError(f"{path}: sparse tensors are not allowed in a style")
     for tensor in tensors:
         if tensor.messages(13) or tensor.number(14):
             raise StyleError(f"{path}: keeps weights in another file; a style is one file")
         if math.prod(tensor.numbers(1)) > file_size:
-            raise StyleError(f"{path}: absurd shape {tensor.numbers(1)} of tensor '{tensor.text(8)}'")
+            raise StyleError(f"{path}: absurd shape {tensor.numbers(1)} of tensor {_shown(tensor.text(8))}")
+
+
+def _shown(text: str) -> str:
+    """A stranger's text as part of a message: short, and no control characters."""
+    return repr(text[:40])
 
 
 def _check_interface(path: Path, graph: _Message) -> int:
@@ -124,8 +134,10 @@ def _codes(path: Path, about: dict[str, str], code_size: int) -> dict[str, Code]
     try:
         texts = json.loads(about.get("codes", "{}"))
         codes = {name: np.frombuffer(base64.b64decode(text), "<f4")[None] for name, text in texts.items()}
-    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
         raise StyleError(f"{path}: the codes in its metadata cannot be read") from error
+    if not all(name.isprintable() for name in codes):
+        raise StyleError(f"{path}: the name of a style in it holds control characters")
     if any(code.size != code_size or not np.isfinite(code).all() for code in codes.values()):
         raise StyleError(f"{path}: a code in it has not {code_size} finite numbers")
     if bool(codes) != bool(code_size):
@@ -147,14 +159,20 @@ class _Message:
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._fields: dict[int, list[int | memoryview]] = {}
-        for number, value in _fields(memoryview(data)):
+        for count, (number, value) in enumerate(_fields(memoryview(data))):
+            if count == _MAX_FIELDS:
+                raise _MalformedError
             self._fields.setdefault(number, []).append(value)
 
     def messages(self, number: int) -> list[_Message]:
         return [_Message(self._bytes(value)) for value in self._fields.get(number, [])]
 
     def message(self, number: int) -> _Message:
-        return _Message(self._bytes(self._fields[number][-1]))
+        # Readers of protobuf merge repeated ones: taking the last would hide the nodes of the first.
+        values = self._fields[number]
+        if len(values) > 1:
+            raise _MalformedError
+        return _Message(self._bytes(values[0]))
 
     def text(self, number: int) -> str:
         values = self._fields.get(number)
@@ -168,9 +186,11 @@ class _Message:
                 result.append(value)
                 continue
             at = 0
-            while at < len(value):
+            while at < len(value) and len(result) <= _MAX_DIMS:
                 item, at = _varint(value, at)
                 result.append(item)
+        if len(result) > _MAX_DIMS:
+            raise _MalformedError
         return result
 
     def number(self, number: int) -> int:

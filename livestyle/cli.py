@@ -286,6 +286,9 @@ def main() -> None:
         sys.exit(EXIT_FAILURE)
     except BrokenPipeError:
         sys.exit(EXIT_FAILURE)
+    except OSError as error:  # what the system refuses outright, such as a name of 300 letters
+        click.echo(f"error: {error.filename or 'the system'}: {error.strerror or error}", err=True)
+        sys.exit(EXIT_FAILURE)
 
 
 if __name__ == "__main__":

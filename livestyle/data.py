@@ -25,7 +25,8 @@ def load_painting(path: Path, *, stroke: float = 1.0) -> Tensor:
     """(1, 3, H, W) in [0, 1], long side 512 px times `stroke`: the larger, the broader the strokes learnt."""
     picture = open_rgb(path)
     scale = STROKE_SIZE * stroke / max(picture.size)
-    size = (max(16, round(picture.width * scale)), max(16, round(picture.height * scale)))
+    # A loss network halves four times and then pads by reflection, which two pixels allow and one does not.
+    size = (max(32, round(picture.width * scale)), max(32, round(picture.height * scale)))
     return to_tensor(picture.resize(size, Image.Resampling.LANCZOS))
 
 
@@ -33,7 +34,7 @@ def find_pictures(folder: Path) -> list[Path]:
     """All pictures below a folder, sorted. Raises InputError if there are none."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of photos")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not paths:
         raise InputError(f"{folder}: no pictures in it ({', '.join(SUFFIXES)})")
     return paths

@@ -65,7 +65,7 @@ class Perceptual(nn.Module):
 
     Args:
         network: the loss network.
-        paintings: each (1, 3, H, W) in [0, 1], already at its stroke size.
+        paintings: each (1, 3, H, W) in [0, 1], already at its stroke size, on the network's device.
         style_weights: one weight a painting.
         weights: layers and the other weights.
     """
@@ -85,7 +85,7 @@ class Perceptual(nn.Module):
         with torch.no_grad():
             grams = [{k: gram(f) for k, f in network(p, self.weights.style_layers).items()} for p in paintings]
         self.targets = {layer: torch.cat([g[layer] for g in grams]) for layer in self.weights.style_layers}
-        self.style_weights = torch.tensor(list(style_weights), dtype=torch.float32)
+        self.style_weights = torch.tensor(list(style_weights), device=paintings[0].device)
 
     def forward(self, styled: Tensor, x: Tensor, painting: Tensor) -> dict[str, Tensor]:
         """Means over the batch: `total`, and unweighted `style`, `content`, `tv`.
@@ -95,9 +95,11 @@ class Perceptual(nn.Module):
         features = {k: f.float() for k, f in self.network(styled, self.all_layers).items()}
         with torch.no_grad():
             photo = {k: f.float() for k, f in self.network(x, self.content_weights).items()}
-        style = style_loss(features, {layer: grams[painting] for layer, grams in self.targets.items()})
-        content = content_loss(features, photo, self.content_weights)
-        tv = total_variation(styled.float())
+        targets = {layer: grams[painting] for layer, grams in self.targets.items()}
+        with torch.autocast(styled.device.type, enabled=False):  # or Gram matrices are rounded to bfloat16
+            style = style_loss(features, targets)
+            content = content_loss(features, photo, self.content_weights)
+            tv = total_variation(styled.float())
         total = self.style_weights[painting] * style + self.weights.content * content + self.weights.tv * tv
         parts = {"style": style, "content": content, "tv": tv}
         return {"total": total.mean(), **{name: value.detach().mean() for name, value in parts.items()}}

@@ -36,7 +36,7 @@ class Handoff(Generic[T]):
     def put(self, item: T) -> None:
         """Raises Closed once the mailbox is closed."""
         with self._changed:
-            if self._drop_oldest and len(self._items) >= self._size:
+            if self._drop_oldest and not self._closed and len(self._items) >= self._size:
                 self._items.popleft()
                 self.dropped += 1
             self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
@@ -73,16 +73,19 @@ class Handoff(Generic[T]):
 
 
 STAGES = ("source", "engine", "sink")
+MEASURED_FRAMES = 10_000  # the newest that a run keeps figures of: a camera may run for weeks
 
 
 @dataclass
 class Stats:
-    """What a run did: frames written, frames forgotten, and each frame's milliseconds in each stage."""
+    """What a run did: frames written, frames forgotten, and the newest frames' milliseconds in each stage."""
 
     frames: int = 0
     dropped: int = 0
     seconds: float = 0.0
-    stage_ms: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+    stage_ms: dict[str, deque[float]] = field(
+        default_factory=lambda: {stage: deque(maxlen=MEASURED_FRAMES) for stage in STAGES}
+    )
     _started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -92,7 +95,7 @@ class Stats:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Adds the time spent inside to a stage."""
+        """Adds the time spent inside to a stage, unless it fails."""
         began = time.perf_counter()
         yield
         self.stage_ms[stage].append((time.perf_counter() - began) * 1000)
@@ -125,9 +128,9 @@ def run(
             target=_stage, args=(_engine(decoded, stylize, stats), styled, decoded), name="livestyle-engine"
         ),
     ]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for frame in styled:
             with stats.measure("sink"):
                 go_on = write(frame)
@@ -140,7 +143,8 @@ def run(
         for handoff in (decoded, styled):
             handoff.close(discard=True)
         for thread in threads:
-            thread.join()
+            if thread.is_alive():  # Ctrl-C may come before it was started
+                thread.join()
         stats.dropped = decoded.dropped + styled.dropped
     return stats
 
@@ -163,9 +167,10 @@ def _stage(items: Iterable[Frame], out: Handoff[Frame], upstream: Handoff[Frame]
 def _timed(source: Iterable[Frame], stats: Stats) -> Iterator[Frame]:
     iterator = iter(source)
     while True:
-        with stats.measure("source"):
-            frame = next(iterator, None)
-        if frame is None:
+        try:
+            with stats.measure("source"):
+                frame = next(iterator)
+        except StopIteration:
             return
         yield frame
 

@@ -43,25 +43,29 @@ class OnnxBackend:
     """
 
     def __init__(self, artifact: Artifact, *, device: str = "auto", threads: int = 0) -> None:
+        self._path = artifact.path
         self._session = _session(artifact.path, device, threads)
         provider = self._session.get_providers()[0]
-        cores = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         self.device = {
             "CUDAExecutionProvider": "cuda (onnxruntime)",
-            "CPUExecutionProvider": f"cpu, {cores} threads (onnxruntime)",
+            "CPUExecutionProvider": f"cpu, {threads or cores} threads (onnxruntime)",
         }.get(provider, provider)
 
     def __call__(self, image: Image, code: Code | None, strength: float) -> Image:
         feed: dict[str, Any] = {"frames": image[None], "strength": np.array(strength, np.float32)}
         if code is not None:
             feed["code"] = code
-        styled: Image = self._session.run(None, feed)[0][0]
+        try:
+            styled: Image = self._session.run(None, feed)[0][0]
+        except Exception as error:  # onnxruntime raises bare exceptions of many kinds
+            raise StyleError(f"{self._path}: fails on {image.shape} ({str(error).splitlines()[0]})") from error
+        if styled.shape != image.shape:
+            raise StyleError(f"{self._path}: makes {styled.shape} of {image.shape}; a style keeps the size")
         return styled
 
 
 def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSession:
-    if device not in DEVICES:
-        raise InputError(f"device '{device}': choose one of {', '.join(DEVICES)}")
     if importlib.util.find_spec("onnxruntime") is None:
         raise MissingExtra("running a style", "onnxruntime", "cpu")
     import onnxruntime
@@ -159,6 +163,8 @@ def load(style: str | Path, *, strength: float = 1.0, device: str = "auto", thre
     Raises StyleError for an unknown or unsafe style, DeviceError if `cuda` is asked for and not to be had,
     InputError for a bad value. Codes of one network mix by arithmetic and cost one network.
     """
+    if device not in DEVICES:
+        raise InputError(f"device '{device}': choose one of {', '.join(DEVICES)}")
     shares = _shares(str(style))
     by_network: dict[Path | None, list[tuple[Code | None, float]]] = {}
     artifacts: dict[Path, Artifact] = {}
@@ -178,7 +184,7 @@ def load(style: str | Path, *, strength: float = 1.0, device: str = "auto", thre
 
 def _shares(style: str) -> list[tuple[str, float]]:
     """[(name, weight)] with weights that sum to 1."""
-    if Path(style).exists():  # a path may hold any character
+    if os.path.exists(style):  # a path may hold any character; pathlib raises for a long one
         return [(style, 1.0)]
     shares = []
     for part in style.split("+"):

@@ -29,6 +29,7 @@ class Window:
     def __init__(self, title: str, size: Size) -> None:
         if not has_display():
             raise DeviceError("window: there is no display here; add --virtual, or run on a desktop")
+        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # OpenCV's Qt misses its fonts, aloud
         self._cv2, self._title = import_cv2(), title
         self._cv2.namedWindow(title, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
         self._cv2.resizeWindow(title, *size)
@@ -37,8 +38,13 @@ class Window:
         """Shows a frame; False once the user has pressed q or Escape or closed the window."""
         self._cv2.imshow(self._title, self._cv2.cvtColor(frame.image, self._cv2.COLOR_RGB2BGR))
         key = self._cv2.waitKey(1) & 0xFF
-        visible = self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1
-        return visible and key not in _QUIT_KEYS
+        return self._is_open() and key not in _QUIT_KEYS
+
+    def _is_open(self) -> bool:
+        try:
+            return bool(self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1)
+        except self._cv2.error:  # with Qt there is nobody left to ask once the last window is closed
+            return False
 
     def close(self) -> None:
         """Twice is fine."""

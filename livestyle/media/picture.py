@@ -24,6 +24,8 @@ def open_rgb(path: Path) -> Pillow.Image:
     try:
         with Pillow.open(path) as picture:
             upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I"):  # 16 bits of gray, which Pillow would clip to 8 instead of scaling
+                upright = Pillow.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             if upright.has_transparency_data:
                 rgba = upright.convert("RGBA")
                 upright = Pillow.alpha_composite(Pillow.new("RGBA", rgba.size, "white"), rgba)

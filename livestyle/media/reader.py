@@ -27,7 +27,7 @@ def open_film(path: Path | str) -> InputContainer:
     if isinstance(path, Path):
         _check_file(path)
     try:
-        return av.open(str(path))
+        return av.open(str(path), metadata_errors="replace")  # old films have titles that are not UTF-8
     except (av.FFmpegError, OSError) as error:
         raise InputError(f"{path}: not a film that can be read ({error.strerror})") from error
 
@@ -83,6 +83,7 @@ class FilmReader:
         self.size = self.coded_size.turned(self.quarter_turns)
         self.frame_size = fit(self.size, size)
         self.matrix: Colorspace = matrix_of(self._first)
+        self.primaries, self.transfer = int(self._first.color_primaries), int(self._first.color_trc)
         self.time_base: Fraction = self._stream.time_base or Fraction(1, 90000)
         self.rate: Fraction = self._stream.guessed_rate or self._stream.average_rate or Fraction(25)
         self.expected_frames = self._promised_frames()
@@ -96,10 +97,14 @@ class FilmReader:
         return round(duration / av.time_base * self.rate) if duration else None
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        for packet in self._container.demux(self._stream):
+        packets = self._container.demux(self._stream)
+        while True:
             try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
                 yield from packet.decode()
-            except av.error.InvalidDataError as error:
+            except av.FFmpegError as error:  # after one in the container itself, no packets are left
                 self.damaged += 1
                 log.debug("%s: %s", self.path, error)
 

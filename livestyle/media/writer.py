@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -50,7 +51,7 @@ class FilmWriter:
 
     Args:
         target: the film to write; its suffix decides the container.
-        source: the film the frames come from: size, time base, colour matrix and sound are taken from it.
+        source: the film the frames come from: size, time base, colour and sound are taken from it.
         size: of the output; None keeps the source's.
 
     Attributes:
@@ -62,12 +63,13 @@ class FilmWriter:
         self._size = size or source.size
         self._temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
         self._last_pts: int | None = None
+        self._damaged_sound = 0
         self.warnings: list[str] = []
-        faststart = {"movflags": "+faststart"} if target.suffix.lower() != ".mkv" else {}
+        options = _mp4_options(source.time_base) if target.suffix.lower() != ".mkv" else {}
         try:
-            self._container: OutputContainer | None = av.open(str(self._temporary), "w", options=faststart)
+            self._container: OutputContainer | None = av.open(str(self._temporary), "w", options=options)
         except (av.FFmpegError, OSError) as error:
-            raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+            raise self._refused(error) from error
         try:
             self._stream = self._add_video()
             self._sound = _SoundCopy(source.path, self._container, self.warnings)
@@ -85,7 +87,7 @@ class FilmWriter:
         codec.pix_fmt = "yuv420p"
         codec.time_base = stream.time_base = self._source.time_base
         codec.sample_aspect_ratio = self._source.sample_aspect
-        tag(codec, self._source.matrix)
+        tag(codec, self._source.matrix, primaries=self._source.primaries, transfer=self._source.transfer)
         return stream
 
     def write(self, frame: Frame) -> None:
@@ -100,29 +102,44 @@ class FilmWriter:
         picture.pts, picture.time_base = pts, self._source.time_base
         self._last_pts = pts
         self._mux(self._stream.encode(picture))
-        self._mux(self._sound.until(frame.time))
+        self._copy_sound(frame.time)
+
+    def _copy_sound(self, until: Fraction | None) -> None:
+        assert self._container is not None
+        for packet in self._sound.until(until):
+            try:
+                self._container.mux(packet)
+            except OSError as error:
+                raise self._refused(error) from error
+            except av.FFmpegError:  # the packet makes no sense
+                self._damaged_sound += 1
 
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         assert self._container is not None
         try:
             for packet in packets:
                 self._container.mux(packet)
-        except OSError as error:
-            raise OutputError(f"{self.target}: cannot be written ({error.strerror})") from error
+        except (av.FFmpegError, OSError) as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError | av.FFmpegError) -> OutputError:
+        return OutputError(f"{self.target}: cannot be written ({error.strerror})")
 
     def close(self) -> None:
         """Finishes the film and gives it its name. Twice is fine."""
         if self._container is None:
             return
         self._mux(self._stream.encode(None))
-        self._mux(self._sound.until(None))
+        self._copy_sound(None)
+        if self._damaged_sound:
+            self.warnings.append(f"{self._source.path}: {self._damaged_sound} damaged sound packets are left out")
         try:
             self._container.close()
             with open(self._temporary, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(self._temporary, self.target)
-        except OSError as error:
-            raise OutputError(f"{self.target}: cannot be written ({error.strerror})") from error
+        except (av.FFmpegError, OSError) as error:
+            raise self._refused(error) from error
         self._container = None
         self._sound.close()
 
@@ -149,6 +166,11 @@ class FilmWriter:
             self.abort()
 
 
+def _mp4_options(time_base: Fraction) -> dict[str, str]:
+    # A late start is written in the movie's own time scale: in the usual milliseconds it would move the film.
+    return {"movflags": "+faststart", "movie_timescale": str(min(math.lcm(1000, time_base.denominator), 2**31 - 1))}
+
+
 class _SoundCopy:
     """The sound packets of a film, in step with the pictures: the film is opened a second time for them."""
 
@@ -160,9 +182,10 @@ class _SoundCopy:
                 self._streams[stream.index] = output.add_stream_from_template(stream)
             except (ValueError, av.FFmpegError):
                 kind = output.format.name.split(",")[0]
+                codec = stream.codec_context.name if stream.codec_context else "unknown"
                 warnings.append(
-                    f"{path}: sound track {stream.index} ({stream.codec_context.name}) does not fit into {kind} "
-                    "and is left out; write an .mkv to keep it"
+                    f"{path}: sound track {stream.index} ({codec}) does not fit into {kind} and is left out; "
+                    "write an .mkv to keep it"
                 )
         chosen = [self._input.streams[index] for index in self._streams]
         self._packets = self._input.demux(chosen) if chosen else iter(())
@@ -170,7 +193,7 @@ class _SoundCopy:
 
     def until(self, time: Fraction | None) -> Iterator[Packet[Any]]:
         """The packets up to a time; all that are left for None."""
-        while (packet := self._waiting or next(self._packets, None)) is not None:
+        while (packet := self._waiting or self._next()) is not None:
             self._waiting = packet
             if packet.dts is not None:  # else the empty packet at the end
                 if time is not None and packet.time_base is not None and packet.dts * packet.time_base > time:
@@ -178,6 +201,12 @@ class _SoundCopy:
                 packet.stream = self._streams[packet.stream.index]
                 yield packet
             self._waiting = None
+
+    def _next(self) -> Packet[Any] | None:
+        try:
+            return next(self._packets, None)
+        except av.FFmpegError:  # nothing readable is left; the reader of the pictures says so
+            return None
 
     def close(self) -> None:
         self._input.close()

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, MissingExtra
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, torchvision's documented preprocessing
 
 
 class _Conv(nn.Module):
-    """One 3x3 convolution of a loss network: its layer name, and the 1x1 map to true widths if it has one."""
+    """One 3x3 convolution of a loss network and its ReLU, and the 1x1 map to true widths if it has one."""
+
+    weight: Tensor
+    bias: Tensor
+    widen_weight: Tensor
+    widen_bias: Tensor
 
     def __init__(self, name: str, weight: Tensor, bias: Tensor, widen: tuple[Tensor, Tensor] | None) -> None:
         super().__init__()
-        self.name, self.weight, self.bias, self.widen = name, weight, bias, widen
+        self.name, self.widens = name, widen is not None
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+        for key, tensor in zip(("widen_weight", "widen_bias"), widen or (None, None), strict=True):
+            self.register_buffer(key, tensor)
+
+    def forward(self, x: Tensor, pad_mode: str) -> Tensor:
+        return F.relu(F.conv2d(F.pad(x, (1, 1, 1, 1), mode=pad_mode), self.weight, self.bias))
+
+    def features(self, y: Tensor) -> Tensor:
+        """What the layer shows to the outside, for its activations y."""
+        return F.relu(F.conv2d(y, self.widen_weight, self.widen_bias)) if self.widens else y
 
 
 class LossNetwork(nn.Module):
@@ -31,25 +47,32 @@ class LossNetwork(nn.Module):
     slim features to VGG's widths.
     """
 
+    first_weight: Tensor
+    first_bias: Tensor
+
     def __init__(self, convs: Iterable[_Conv], *, pad_mode: str, first: tuple[Tensor, Tensor]) -> None:
         super().__init__()
-        self.convs = list(convs)
-        self.pad_mode, self.first = pad_mode, first
-        student = any(conv.widen for conv in self.convs)
-        self.layers = tuple(conv.name for conv in self.convs if conv.widen or not student)
+        self.pad_mode, self.convs = pad_mode, nn.ModuleList(convs)
+        self.register_buffer("first_weight", first[0])
+        self.register_buffer("first_bias", first[1])
+        student = any(conv.widens for conv in self._convs())
+        self.layers = tuple(conv.name for conv in self._convs() if conv.widens or not student)
+
+    def _convs(self) -> Iterator[_Conv]:
+        yield from self.convs  # type: ignore[misc]
 
     def forward(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """{layer: (N, C, h, w)} for x (N, 3, H, W) in [0, 1]. Raises InputError for a layer it does not have."""
         wanted = set(layers)
         require(wanted, self.layers)
-        y, features = F.conv2d(x, *self.first), {}
+        y, features = F.conv2d(x, self.first_weight, self.first_bias), {}
         block = "1"
-        for conv in self.convs:
+        for conv in self._convs():
             if conv.name[4] != block:
                 block, y = conv.name[4], F.max_pool2d(y, 2)
-            y = F.relu(F.conv2d(F.pad(y, (1, 1, 1, 1), mode=self.pad_mode), conv.weight, conv.bias))
+            y = conv(y, self.pad_mode)
             if conv.name in wanted:
-                features[conv.name] = F.relu(F.conv2d(y, *conv.widen)) if conv.widen else y
+                features[conv.name] = conv.features(y)
                 if len(features) == len(wanted):
                     break
         return features
@@ -108,17 +131,25 @@ def load_loss_network(source: str | Path) -> LossNetwork:
         weights = load_file(path)
     except SafetensorError as error:
         raise InputError(f"{path}: not a safetensors file ({error})") from error
-    if "features.0.weight" in weights:
-        return _from_vgg(weights)
-    if "conv11.weight" in weights:
-        return _from_student(weights)
+    try:
+        if "features.0.weight" in weights:
+            return _from_vgg(weights)
+        if "conv11.weight" in weights:
+            return _from_student(weights)
+    except KeyError as error:
+        raise InputError(f"{path}: not a whole loss network, it lacks {error}") from error
     raise InputError(f"{path}: neither features.N.weight (VGG) nor convBL.weight (a student) in the file")
 
 
 def _torchvision_weights(name: str) -> dict[str, Tensor]:
-    from torchvision.models import get_model  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-    weights: dict[str, Tensor] = get_model(name, weights="IMAGENET1K_V1").state_dict()
+    try:
+        from torchvision.models import get_model  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"loss network {name}", "torchvision", "train") from error
+    try:
+        weights: dict[str, Tensor] = get_model(name, weights="IMAGENET1K_V1").state_dict()
+    except OSError as error:  # no network, no space
+        raise InputError(f"{name}: torchvision cannot download it ({error}); give a .safetensors file") from error
     return weights
 
 
@@ -128,6 +159,8 @@ def _from_vgg(weights: dict[str, Tensor]) -> LossNetwork:
     numbers = sorted(int(m[1]) for key in weights if (m := re.fullmatch(r"features\.(\d+)\.weight", key)))
     convs, block, place = [], 1, 0
     for previous, number in zip([0, *numbers], numbers, strict=False):
+        if number - previous not in (0, 2, 3):
+            raise InputError(f"loss network: features.{number} after features.{previous} is not VGG-16's or VGG-19's")
         block, place = (block + 1, 1) if number - previous == 3 else (block, place + 1)
         key = f"features.{number}"
         convs.append(_Conv(f"relu{block}_{place}", weights[f"{key}.weight"], weights[f"{key}.bias"], None))

@@ -101,7 +101,7 @@ def find(name: str) -> tuple[Artifact, Code | None]:
 
 
 def _from_file(path: Path, chosen: str | None) -> tuple[Artifact, Code | None]:
-    if not path.is_file():
+    if not os.path.isfile(path):  # pathlib raises for a long name
         raise StyleError(f"{path}: no such style file")
     artifact = inspect(path)
     if chosen is not None and chosen not in artifact.codes:

@@ -1,0 +1,10 @@
+"""A film in the style of a painting:  python samples/film.py IN.mp4 OUT.mp4 [STYLE]"""
+
+import sys
+
+import livestyle
+
+source, target, style = [*sys.argv[1:], "starry"][:3]
+with livestyle.load(style) as stylizer:
+    result = livestyle.stylize_film(source, target, stylizer, overwrite=True)
+print(f"{target}: {result.stats.frames} frames at {result.stats.fps:.0f} fps on {stylizer.device}")

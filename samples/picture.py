@@ -1,0 +1,10 @@
+"""A photograph in the style of a painting:  python samples/picture.py IN.jpg OUT.png [STYLE]"""
+
+import sys
+from pathlib import Path
+
+import livestyle
+
+source, target, style = [*sys.argv[1:], "starry"][:3]
+stylize = livestyle.load(style, strength=0.9)
+livestyle.write_image(stylize(livestyle.read_image(Path(source))), Path(target))

@@ -1,0 +1,186 @@
+"""The commands: help, styles, pictures, what is said where, and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import MakeFilm, RunCli, assert_images_close, frame_times, gradient
+from PIL import Image as Pillow
+
+from livestyle import __version__
+from livestyle.cli import cli
+from livestyle.media.picture import read_image
+
+COMMANDS = sorted(cli.commands)
+
+
+@pytest.fixture
+def film(make_film: MakeFilm) -> Path:
+    return make_film(pts=range(3))
+
+
+def save(path: Path, image: np.ndarray, **options: object) -> Path:
+    Pillow.fromarray(image).save(path, **options)
+    return path
+
+
+# Help and usage
+
+
+def test_the_commands_are_those_of_the_readme() -> None:
+    assert {"video", "image", "cam", "styles", "bench", "train"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_exits_0(command: tuple[str, ...], option: str, run_cli: RunCli) -> None:
+    outcome = run_cli(*command, option)
+    assert outcome.code == 0
+    assert outcome.out.startswith("Usage: livestyle")
+    assert outcome.err == []
+
+
+def test_version(run_cli: RunCli) -> None:
+    outcome = run_cli("--version")
+    assert outcome.code == 0
+    assert __version__ in outcome.out
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--strength", "1.5"),
+        ("--strength", "-0.1"),
+        ("--strength", "much"),
+        ("--size", "0x0"),
+        ("--size", "640x"),
+        ("--size", "-4"),
+        ("--size", "99999"),
+        ("--out-size", "0"),
+        ("--device", "toaster"),
+        ("--threads", "-1"),
+        ("--no-such-option",),
+    ],
+)
+def test_usage_errors_exit_2(wrong: tuple[str, ...], film: Path, run_cli: RunCli) -> None:
+    outcome = run_cli("video", film, film.with_name("out.mp4"), "--style", "none", *wrong)
+    assert outcome.code == 2
+    assert any(line.startswith("Error: ") for line in outcome.err)
+    assert [path.name for path in film.parent.iterdir()] == [film.name]
+
+
+@pytest.mark.parametrize("arguments", [("video",), ("image", "in.jpg"), ("nonsense",), ("cam", "--frames", "0")])
+def test_missing_or_wrong_arguments_exit_2(arguments: tuple[str, ...], run_cli: RunCli) -> None:
+    assert run_cli(*arguments).code == 2
+
+
+# What is said
+
+
+def test_what_runs_is_said_in_one_line_on_stderr(film: Path, run_cli: RunCli) -> None:
+    outcome = run_cli(
+        "video", film, film.with_name("out.mp4"), "--style", "starry", "--device", "cpu", "--threads", "1"
+    )
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err[0].startswith("starry: cpu, 1 thread")
+    assert len(outcome.err) == 2
+    assert "3 frames" in outcome.err[1]
+
+
+def test_quiet_says_nothing(film: Path, run_cli: RunCli) -> None:
+    assert run_cli("video", film, film.with_name("out.mp4"), "--style", "none", "--quiet") == (0, "", [])
+
+
+def test_quiet_still_says_errors(film: Path, run_cli: RunCli) -> None:
+    outcome = run_cli("video", "nowhere.mp4", film.with_name("out.mp4"), "--style", "none", "-q")
+    assert outcome.code == 1
+    assert len(outcome.err) == 1
+
+
+def test_a_gpu_that_is_not_there_is_an_error(film: Path, run_cli: RunCli) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime may really have a GPU")
+    outcome = run_cli("video", film, film.with_name("out.mp4"), "--device", "cuda")
+    assert outcome.code == 1
+    assert len(outcome.err) == 1
+    assert outcome.err[0].startswith("error: device cuda: ")
+    assert not film.with_name("out.mp4").exists()
+
+
+def test_strength_0_is_the_neutral_mode(film: Path, run_cli: RunCli) -> None:
+    styled, neutral = film.with_name("styled.mp4"), film.with_name("neutral.mp4")
+    assert run_cli("video", film, styled, "--style", "starry", "--strength", "0").code == 0
+    assert run_cli("video", film, neutral, "--style", "none").code == 0
+    assert styled.read_bytes() == neutral.read_bytes()
+    assert frame_times(styled) == frame_times(film)
+
+
+# Styles
+
+
+def test_styles_lists_them_for_people_and_for_programs(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVESTYLE_HOME", "/nowhere")
+    monkeypatch.setenv("COLUMNS", "200")
+    table, rows = run_cli("styles"), json.loads(run_cli("styles", "--json").out)
+    names = {row["name"] for row in rows}
+    assert {"starry", "wave", "scream", "udnie"} <= names
+    assert table.code == 0
+    assert all(name in table.out for name in names)
+    assert all(row["painter"] and row["licence"] and row["data"] and row["command"] for row in rows)
+
+
+# Pictures
+
+
+@pytest.mark.parametrize("name", ["in.png", "in.jpg", "in.webp", "in.bmp", "in.tif"])
+def test_image_keeps_an_odd_size(name: str, tmp_path: Path, run_cli: RunCli) -> None:
+    source, target = save(tmp_path / name, gradient(33, 47)), tmp_path / "out.png"
+    assert run_cli("image", source, target, "--style", "starry", "--threads", "1").code == 0
+    assert read_image(target).shape == (47, 33, 3)
+    assert (read_image(target) != read_image(source)).any()
+
+
+def test_image_applies_the_cameras_orientation_once(tmp_path: Path, run_cli: RunCli) -> None:
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # a quarter turn clockwise
+    source, target = save(tmp_path / "in.jpg", gradient(64, 48), exif=exif, quality=100), tmp_path / "out.png"
+    assert run_cli("image", source, target, "--style", "none").code == 0
+    with Pillow.open(target) as picture:
+        assert picture.getexif().get(0x0112, 1) == 1
+    # JPEG shares colour between four pixels, so a few levels are lost.
+    assert_images_close(read_image(target), np.rot90(gradient(64, 48), -1), levels=12)
+
+
+def test_image_lays_transparency_over_white(tmp_path: Path, run_cli: RunCli) -> None:
+    rgba = np.zeros((8, 8, 4), np.uint8)
+    rgba[:, 4:] = (200, 0, 0, 255)
+    source, target = save(tmp_path / "in.png", rgba), tmp_path / "out.png"
+    assert run_cli("image", source, target, "--style", "none").code == 0
+    image = read_image(target)
+    assert (image[:, :4] == 255).all()
+    assert (image[:, 4:] == (200, 0, 0)).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "I;16", "1", "LA"])
+def test_image_reads_every_mode(mode: str, tmp_path: Path, run_cli: RunCli) -> None:
+    source, target = tmp_path / ("in.png" if mode == "LA" else "in.tif"), tmp_path / "out.png"
+    gray = np.full((64, 64), 128, np.uint8)
+    deep = Pillow.fromarray(gray.astype(np.uint16) * 257)
+    (deep if mode == "I;16" else Pillow.fromarray(gray).convert(mode)).save(source)
+    assert run_cli("image", source, target, "--style", "none").code == 0
+    assert read_image(target).mean() == pytest.approx(128, abs=4)
+
+
+def test_image_out_size_and_overwrite(tmp_path: Path, run_cli: RunCli) -> None:
+    source, target = save(tmp_path / "in.png", gradient(40, 20)), tmp_path / "out.jpg"
+    assert run_cli("image", source, target, "--style", "none", "--size", "16", "--out-size", "10").code == 0
+    assert read_image(target).shape == (5, 10, 3)
+    assert run_cli("image", source, target, "--style", "none").code == 1
+    assert read_image(target).shape == (5, 10, 3)
+    assert run_cli("image", source, target, "--style", "none", "--overwrite").code == 0
+    assert read_image(target).shape == (20, 40, 3)

@@ -1,0 +1,216 @@
+"""The live chain: a film as camera, a real window where Xvfb is there, and a virtual camera that remembers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import MakeFilm, RunCli
+
+from livestyle.frame import Frame
+from livestyle.media.camera import Playback
+from livestyle.media.display import VirtualCamera
+from livestyle.media.size import Size
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+
+# Stands for pyvirtualcam: writes what it is sent, a line a frame, to $SENT.
+FAKE_PYVIRTUALCAM = """
+import json, os
+class PixelFormat:
+    RGB = "rgb"
+class Camera:
+    device = "/dev/fake"
+    def __init__(self, width, height, fps, fmt):
+        self.shape, self.file = [height, width, 3], open(os.environ["SENT"], "w")
+        self.say({"fps": fps, "fmt": fmt, "shape": self.shape})
+    def say(self, fact):
+        self.file.write(json.dumps(fact) + "\\n")
+    def send(self, frame):
+        assert list(frame.shape) == self.shape and frame.dtype == "uint8" and frame.flags["C_CONTIGUOUS"]
+        self.say(frame[4, 4].tolist())
+    def close(self):
+        self.file.close()
+"""
+
+
+@pytest.fixture
+def virtual_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A fake pyvirtualcam; what it is sent is in the file."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    (folder / "pyvirtualcam.py").write_text(FAKE_PYVIRTUALCAM)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("SENT", str(tmp_path / "sent"))
+    yield tmp_path / "sent"
+    sys.modules.pop("pyvirtualcam", None)
+
+
+def sent(path: Path) -> list[object]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# Without a screen
+
+
+@linux
+@pytest.mark.parametrize("camera", ["97", "/dev/video97", "nowhere.mp4", "http://127.0.0.1:9/none"])
+def test_a_missing_camera_is_one_line(camera: str, virtual_camera: Path, run_cli: RunCli) -> None:
+    outcome = run_cli("cam", "--camera", camera, "--style", "none", "--virtual", "--no-window", "-q")
+    assert outcome.code == 1
+    assert len(outcome.err) == 1
+    assert outcome.err[0].startswith("error: ")
+    assert camera in outcome.err[0]
+
+
+@linux
+@pytest.mark.parametrize("arguments", [(), ("--no-window",)])
+def test_nowhere_to_show_it_is_one_line(
+    arguments: tuple[str, ...], make_film: MakeFilm, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    outcome = run_cli("cam", "--camera", make_film(), "--style", "none", "-q", *arguments)
+    assert outcome.code == 1
+    assert len(outcome.err) == 1
+    assert outcome.err[0].startswith("error: ")
+    assert "--virtual" in outcome.err[0]
+
+
+def test_virtual_camera_gets_rgb_of_the_right_size(make_film: MakeFilm, virtual_camera: Path, run_cli: RunCli) -> None:
+    film = make_film(time_base=Fraction(1, 100), pts=range(0, 48, 4))
+    outcome = run_cli("cam", "--camera", film, "--style", "none", "--virtual", "--no-window", "--size", "32x24")
+    assert outcome.code == 0
+    assert "virtual camera: /dev/fake" in outcome.err
+    facts, *pixels = sent(virtual_camera)
+    assert facts == {"fps": 25.0, "fmt": "rgb", "shape": [24, 32, 3]}
+    assert 1 <= len(pixels) <= 12
+    blue = [pixel[2] for pixel in pixels]  # type: ignore[index]
+    assert min(blue) > 180  # the gradient's corner is blue in RGB, red in BGR
+
+
+def test_frames_ends_a_live_run(make_film: MakeFilm, virtual_camera: Path, run_cli: RunCli) -> None:
+    outcome = run_cli(
+        "cam", "--camera", make_film(pts=range(50)), "--style", "none", "--virtual", "--no-window", "--frames", "3"
+    )
+    assert outcome.code == 0
+    assert len(sent(virtual_camera)) == 1 + 3
+    assert outcome.err[-1].startswith("3 frames")
+
+
+def test_a_virtual_camera_scales_what_has_another_size(virtual_camera: Path) -> None:
+    camera = VirtualCamera(Size(20, 10), Fraction(30))
+    assert camera.write(Frame(np.full((30, 60, 3), (9, 8, 7), np.uint8), Fraction(0), 0))
+    camera.close()
+    assert sent(virtual_camera)[1:] == [[9, 8, 7]]
+
+
+def test_a_film_as_camera_plays_at_its_own_pace(make_film: MakeFilm, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = [100.0], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    with Playback(str(make_film(pts=[0, 1, 2, 10, 11]))) as source:
+        frames = list(source)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
+    assert slept == pytest.approx([0, 0.04, 0.04, 0.32, 0.04])
+
+
+# With one
+
+
+@pytest.fixture(scope="module")
+def screen() -> Iterator[str]:
+    """The name of a virtual X display."""
+    if not (shutil.which("Xvfb") and shutil.which("xdotool")):
+        pytest.skip("Xvfb and xdotool are not installed")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            yield f":{pipe.readline().strip()}"
+        server.terminate()
+
+
+@contextmanager
+def cam(film: Path, screen: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A running `livestyle cam`; killed if the test fails."""
+    command = [sys.executable, "-m", "livestyle.cli", "cam", "--camera", str(film), "--style", "none", *arguments]
+    environment = {**os.environ, "DISPLAY": screen}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def xdotool(screen: str, *arguments: str) -> str:
+    """What it says; it waits by itself for the window with --sync."""
+    environment = {**os.environ, "DISPLAY": screen}
+    done = subprocess.run(
+        ["xdotool", *arguments], env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    return done.stdout.strip()
+
+
+@linux
+def test_cam_opens_a_window_and_ends_after_its_frames(screen: str, make_film: MakeFilm) -> None:
+    with cam(make_film(pts=range(100)), screen, "--frames", "30") as process:
+        assert xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "livestyle")
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert err.splitlines()[0] == "none: no network runs"
+    assert err.splitlines()[1].startswith("30 frames")  # and no word from the toolkit
+
+
+@linux
+@pytest.mark.parametrize("key", ["q", "Escape"])
+def test_a_key_ends_cam(key: str, screen: str, make_film: MakeFilm) -> None:
+    film = make_film(pts=range(1500))  # a minute
+    with cam(film, screen) as process:
+        window = xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "livestyle").split()[0]
+        xdotool(screen, "windowfocus", "--sync", window, "key", "--window", window, key)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "frames" in err
+
+
+def press_the_cross(screen: str, window: int) -> None:
+    """What a window manager sends for it, in a process of its own: the message WM_DELETE_WINDOW."""
+    code = f"""
+from ctypes import CDLL, c_char_p, c_int, c_long, c_ulong, c_void_p
+x = CDLL("libX11.so.6")
+x.XOpenDisplay.restype, x.XInternAtom.restype = c_void_p, c_ulong
+display = c_void_p(x.XOpenDisplay(None))
+atom = lambda name: x.XInternAtom(display, c_char_p(name), c_int(0))
+# An XClientMessageEvent: type, serial, send_event, display, window, message_type, format, data.
+event = (c_long * 24)(33, 0, 0, 0, {window}, atom(b"WM_PROTOCOLS"), 32, atom(b"WM_DELETE_WINDOW"))
+assert x.XSendEvent(display, c_ulong({window}), c_int(0), c_long(0), event)
+x.XCloseDisplay(display)
+"""
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "DISPLAY": screen}, check=True, timeout=30)
+
+
+@linux
+def test_closing_the_window_ends_cam(screen: str, make_film: MakeFilm) -> None:
+    with cam(make_film(pts=range(1500)), screen) as process:
+        window = xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "livestyle").split()[0]
+        press_the_cross(screen, int(window))
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in err

@@ -1,0 +1,149 @@
+"""The losses, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402
+
+from livestyle.errors import InputError  # noqa: E402
+from livestyle.losses import LossWeights, Perceptual, content_loss, gram, style_loss, total_variation  # noqa: E402
+
+FACTORS = st.floats(0.01, 100)
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+def test_gram_by_hand() -> None:
+    features = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(1, 2, 1, 2)  # two channels, two positions
+    assert gram(features).tolist() == [[[2.5, 5.5], [5.5, 12.5]]]
+
+
+def test_gram_does_not_know_where_things_are() -> None:
+    features = torch.rand(2, 3, 4, 5)
+    moved = features.flatten(2)[..., torch.randperm(20)].view(2, 3, 5, 4)
+    torch.testing.assert_close(gram(moved), gram(features))
+
+
+def test_gram_does_not_depend_on_the_size() -> None:
+    features = torch.rand(1, 3, 4, 5)
+    torch.testing.assert_close(gram(features.repeat(1, 1, 3, 2)), gram(features))
+
+
+def test_style_loss_by_hand() -> None:
+    features = {"a": torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(1, 2, 1, 2)}
+    target = {"a": torch.tensor([[[2.5, 5.5], [5.5, 0.0]]])}
+    assert style_loss(features, target).item() == pytest.approx(12.5**2 / (2.5**2 + 2 * 5.5**2))
+
+
+def test_losses_are_0_at_their_targets() -> None:
+    features = {"a": torch.rand(2, 3, 4, 5), "b": torch.rand(2, 6, 2, 2)}
+    assert style_loss(features, {k: gram(f) for k, f in features.items()}).tolist() == [0, 0]
+    assert content_loss(features, features, {"a": 1.0, "b": 2.0}).tolist() == [0, 0]
+
+
+def test_losses_add_up_over_layers_by_their_weights() -> None:
+    target = {"a": torch.ones(1, 1, 2, 2), "b": torch.ones(1, 1, 2, 2)}
+    features = {"a": 1.5 * target["a"], "b": 2 * target["b"]}
+    assert content_loss(features, target, {"a": 1.0, "b": 3.0}).item() == pytest.approx(0.25 + 3)
+    assert style_loss(features, {k: gram(t) for k, t in target.items()}).item() == pytest.approx(1.25**2 + 3**2)
+
+
+@given(FACTORS)
+@settings(deadline=None)
+def test_losses_are_relative(factor: float) -> None:
+    features, target = {"a": torch.rand(2, 3, 4, 5)}, {"a": torch.rand(2, 3, 4, 5)}
+    scaled, scaled_target = ({"a": factor * f["a"]} for f in (features, target))
+    torch.testing.assert_close(
+        style_loss(scaled, {"a": gram(scaled_target["a"])}), style_loss(features, {"a": gram(target["a"])})
+    )
+    torch.testing.assert_close(
+        content_loss(scaled, scaled_target, {"a": 1.0}), content_loss(features, target, {"a": 1.0})
+    )
+
+
+def test_content_loss_of_a_layer_that_is_silent_is_finite() -> None:
+    silent = {"a": torch.zeros(1, 2, 3, 3)}
+    assert content_loss(silent, silent, {"a": 1.0}).item() == 0
+
+
+def test_total_variation_by_hand() -> None:
+    stripes = torch.tensor([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]])[None, None]
+    assert total_variation(stripes).tolist() == [1]  # columns change by 1, rows do not
+    assert total_variation(stripes.transpose(2, 3)).tolist() == [1]
+    assert total_variation(torch.full((2, 3, 4, 4), 0.7)).tolist() == [0, 0]
+
+
+@given(st.integers(2, 30), st.integers(2, 30))
+@settings(deadline=None, max_examples=20)
+def test_total_variation_does_not_depend_on_the_size(height: int, width: int) -> None:
+    ramp = (0.1 * torch.arange(width)).expand(1, 3, height, width)
+    assert total_variation(ramp).item() == pytest.approx(0.01, rel=1e-4)
+
+
+class Pixels(nn.Module):
+    """A loss network whose only layers are the picture and its double."""
+
+    layers = ("relu1_1", "relu2_1")
+
+    def forward(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        return {layer: x * (1 + self.layers.index(layer)) for layer in layers}
+
+
+WEIGHTS = LossWeights(("relu1_1", "relu2_1"), (("relu1_1", 1.0),), content=2.0, tv=3.0)
+
+
+def perceptual(paintings: list[Tensor], style_weights: list[float]) -> Perceptual:
+    return Perceptual(Pixels(), paintings, style_weights, WEIGHTS)  # type: ignore[arg-type]
+
+
+def test_each_picture_is_held_against_its_own_painting() -> None:
+    paintings = [torch.rand(1, 3, 8, 9), torch.rand(1, 3, 7, 6) ** 3]
+    losses = perceptual(paintings, [1.0, 1.0])
+    for index, painting in enumerate(paintings):
+        own = losses(painting, painting, torch.tensor([index]))["style"]
+        other = losses(painting, painting, torch.tensor([1 - index]))["style"]
+        assert own < 1e-9 and other > 0.1
+
+
+def test_the_total_weighs_each_picture_by_its_paintings_weight() -> None:
+    paintings = [torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8) ** 3]
+    losses, styled, x = perceptual(paintings, [5.0, 7.0]), torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    singles = [losses(styled[[i]], x[[i]], torch.tensor([i])) for i in range(2)]
+    by_hand = [w * one["style"] + 2 * one["content"] + 3 * one["tv"] for w, one in zip((5, 7), singles, strict=True)]
+    both = losses(styled, x, torch.tensor([0, 1]))
+    assert both["total"].item() == pytest.approx(sum(v.item() for v in by_hand) / 2)
+    assert both["content"].item() == pytest.approx(sum(one["content"].item() for one in singles) / 2)
+
+
+def test_only_the_styled_picture_is_moved() -> None:
+    losses, styled, x = perceptual([torch.rand(1, 3, 8, 8)], [1.0]), torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
+    styled.requires_grad_()
+    x.requires_grad_()
+    losses(styled, x, torch.tensor([0]))["total"].backward()
+    assert styled.grad.abs().sum() > 0 and x.grad is None
+    assert not list(losses.parameters())
+
+
+def test_losses_stay_in_single_precision_under_autocast() -> None:
+    losses, painting = perceptual([torch.rand(1, 3, 32, 32)], [1.0]), torch.tensor([0])
+    styled, x = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = losses(styled, x, painting)
+    for name, value in losses(styled, x, painting).items():
+        assert rounded[name].item() == pytest.approx(value.item(), rel=1e-6), name
+
+
+def test_a_layer_the_network_lacks_is_an_error_that_lists_those_it_has() -> None:
+    weights = LossWeights(("relu1_1", "relu9_1"), (("relu8_1", 1.0),))
+    with pytest.raises(InputError, match=r"no layer relu8_1, relu9_1; it has relu1_1, relu2_1"):
+        Perceptual(Pixels(), [torch.rand(1, 3, 8, 8)], [1.0], weights)  # type: ignore[arg-type]

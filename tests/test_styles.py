@@ -1,0 +1,121 @@
+"""The shipped styles: their table, their files and what they do to awkward pictures."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import assert_images_close, gradient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import livestyle
+from livestyle.artifact import inspect
+from livestyle.styles import find, own, shipped
+
+FOLDER = Path(livestyle.__file__).parent / "styles"
+NAMES = list(shipped())
+MAX_BYTES = 4_000_000  # of a network file
+TEXTURE_LEVELS = 6  # deviation over a styled plain picture: more would show strokes that nothing asked for
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def stylizer(request: pytest.FixtureRequest) -> livestyle.Stylizer:
+    pytest.importorskip("onnxruntime")
+    return livestyle.load(request.param, device="cpu")
+
+
+def test_the_promised_styles_are_shipped() -> None:
+    assert {"starry", "wave", "scream", "udnie"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_row_of_the_table_is_complete(name: str) -> None:
+    row = shipped()[name].row()
+    assert all(row.values()), row
+    assert "pending" not in row.values()
+    assert row["licence"] == "Apache-2.0"
+    assert "livestyle train" in str(row["command"])
+    assert 1000 < int(row["year"]) < 2000
+
+
+def test_each_network_of_the_table_is_used_and_no_file_lies_beside_it() -> None:
+    table = tomllib.loads((FOLDER / "styles.toml").read_text(encoding="utf-8"))
+    networks = set(table["network"])
+    assert {style.network for style in shipped().values()} == networks
+    assert {path.stem for path in FOLDER.glob("*.onnx")} == networks
+
+
+@pytest.mark.parametrize("network", sorted({style.network for style in shipped().values()}))
+def test_each_network_file_is_whole_small_and_holds_its_styles(network: str) -> None:
+    path = FOLDER / f"{network}.onnx"
+    artifact = inspect(path)
+    rows = [style for style in shipped().values() if style.network == network]
+    assert path.stat().st_size < MAX_BYTES
+    assert {artifact.kind} == {style.kind for style in rows}
+    if artifact.codes:
+        assert set(artifact.codes) == {style.name for style in rows}
+    else:
+        assert len(rows) == 1
+
+
+def test_styles_of_one_network_have_different_codes() -> None:
+    codes = [code for _, code in map(find, NAMES) if code is not None]
+    assert len({code.tobytes() for code in codes}) == len(codes)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 8), (33, 47), (65, 2)])
+def test_a_shipped_style_keeps_any_shape(stylizer: livestyle.Stylizer, shape: tuple[int, int]) -> None:
+    styled = stylizer(gradient(shape[1], shape[0]))
+    assert styled.shape == (*shape, 3) and styled.dtype == np.uint8
+
+
+@given(width=st.integers(1, 70), height=st.integers(1, 70))
+@settings(deadline=None, max_examples=10)
+def test_a_shipped_style_gives_the_same_for_the_same(stylizer: livestyle.Stylizer, width: int, height: int) -> None:
+    assert_images_close(stylizer(gradient(width, height)), stylizer(gradient(width, height)), levels=0)
+
+
+def test_a_shipped_style_changes_the_picture(stylizer: livestyle.Stylizer) -> None:
+    image = gradient(96, 64)
+    assert np.abs(stylizer(image).astype(int) - image).mean() > 10
+
+
+def test_half_strength_lies_between_the_picture_and_the_full_style(stylizer: livestyle.Stylizer) -> None:
+    image = gradient(47, 33)
+    full = stylizer(image).astype(int)
+    stylizer.strength = 0.5
+    half = stylizer(image)
+    stylizer.strength = 1.0
+    assert_images_close(half, ((image + full) / 2).round().astype(np.uint8))
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_plain_picture_stays_plain(stylizer: livestyle.Stylizer, level: int) -> None:
+    styled = stylizer(np.full((90, 161, 3), level, np.uint8))
+    assert styled.std((0, 1)).max() < TEXTURE_LEVELS
+
+
+def test_codes_of_one_network_mix_and_give_their_components_at_the_ends() -> None:
+    pytest.importorskip("onnxruntime")
+    image = gradient(47, 33)
+    one, other = (livestyle.load(name, device="cpu")(image) for name in ("starry", "wave"))
+    assert_images_close(livestyle.load("starry:1+wave:0", device="cpu")(image), one, levels=0)
+    assert_images_close(livestyle.load("starry:0+wave:1", device="cpu")(image), other, levels=0)
+    middle = livestyle.load("starry+wave", device="cpu")
+    assert middle.notes == []  # one network runs
+    assert_images_close(middle(image), livestyle.load("starry:7+wave:7", device="cpu")(image), levels=0)
+    assert np.abs(middle(image).astype(int) - one).max() > 1
+
+
+def test_own_styles_are_found_in_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVESTYLE_HOME", str(tmp_path))
+    assert own() == {}
+    assert not (tmp_path / "styles").exists()  # looking makes no folder
+    (tmp_path / "styles").mkdir()
+    (tmp_path / "styles" / "mine.onnx").write_bytes((FOLDER / "lite.onnx").read_bytes())
+    assert list(own()) == ["mine"]
+    artifact, code = find("mine")
+    assert code is not None and (code == next(iter(artifact.codes.values()))).all()
