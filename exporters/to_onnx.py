@@ -18,7 +18,6 @@ from torch.export import Dim
 
 import livestyle
 from livestyle.artifact import FORMAT, encode_code
-from livestyle.nets.lite import Lite
 
 from .verify import verify
 from .wrap import Contract
@@ -46,8 +45,8 @@ def export_onnx(
 
     Raises ExportError, and writes nothing, if onnxruntime's pictures differ from PyTorch's.
     """
-    codes = {style: encode_code(code[None].numpy()) for style, code in zip(styles, _code_rows(net), strict=True)}
     contract = Contract(net.eval()).eval()
+    codes = {style: encode_code(code.numpy()) for style, code in zip(styles, contract.code_rows(), strict=True)}
     model = _to_proto(contract)
     if half:
         _store_half(model)
@@ -68,7 +67,7 @@ def _to_proto(contract: Contract) -> ModelProto:
     inputs: tuple[torch.Tensor, ...] = (frames, torch.tensor(1.0))
     shapes: dict[str, object] = {"frames": dict.fromkeys((0, 1, 2), Dim.DYNAMIC), "strength": None}
     if contract.code_size:
-        inputs, shapes = (*inputs, contract.default_code()), {**shapes, "code": None}
+        inputs, shapes = (*inputs, contract.code_rows()[0]), {**shapes, "code": None}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -84,7 +83,7 @@ def _to_proto(contract: Contract) -> ModelProto:
     # An initializer with an input's name is that input's default (ONNX IR, "Optional inputs").
     defaults = {"strength": np.array(1.0, np.float32)}
     if contract.code_size:
-        defaults["code"] = contract.default_code().numpy()
+        defaults["code"] = contract.code_rows()[0].numpy()
     model.graph.initializer.extend(numpy_helper.from_array(value, key) for key, value in defaults.items())
     _drop_traces(model)
     return model
@@ -120,10 +119,6 @@ def _store_half(model: ModelProto) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def _code_rows(net: nn.Module) -> Sequence[torch.Tensor]:
-    return list(net.codes.detach()) if isinstance(net, Lite) else []
 
 
 def _versions() -> dict[str, str]:

@@ -15,6 +15,7 @@ from .wrap import Contract
 
 # (batch, height, width): odd, tiny, wide, a batch
 SHAPES = ((1, 1, 1), (1, 2, 3), (1, 338, 531), (3, 33, 48), (1, 96, 64))
+STRENGTHS = (1.0, 0.5, 0.0)
 MAX_LEVELS = 1  # single precision: rounding either way of a half
 MAX_LEVELS_HALF, MEAN_LEVELS_HALF = 4, 0.5
 
@@ -24,7 +25,8 @@ class ExportError(LivestyleError):
 
 
 def verify(contract: Contract, path: Path, *, half: bool) -> None:
-    """Compares the file with the network on noise and on smooth pictures of awkward sizes, at three strengths.
+    """Compares the file with the network on noise and on smooth pictures of awkward sizes, at three strengths,
+    and every style's code.
 
     Raises ExportError where they differ by more than 1 level (half: 4 at most, 0.5 on average).
     """
@@ -32,17 +34,20 @@ def verify(contract: Contract, path: Path, *, half: bool) -> None:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     # Of a few pixels, instance norm divides by next to nothing: half precision's last bit is not small there.
-    for index, shape in enumerate(s for s in SHAPES if not half or min(s[1:]) > 8):
+    shapes = [shape for shape in SHAPES if not half or min(shape[1:]) > 8]
+    codes: list[torch.Tensor | None] = [*contract.code_rows()] or [None]
+    cases = [*((shape, strength, codes[0]) for shape in shapes for strength in STRENGTHS)]
+    cases += [(shapes[-1], 1.0, code) for code in codes[1:]]
+    for index, (shape, strength, code) in enumerate(cases):
         frames = _picture(rng, shape, smooth=index % 2 == 1)
-        for strength in (1.0, 0.5, 0.0):
-            expected, got = _both(contract, session, frames, strength)
-            difference = np.abs(expected.astype(int) - got)
-            limit, mean_limit = (MAX_LEVELS_HALF, MEAN_LEVELS_HALF) if half else (MAX_LEVELS, 1.0)
-            if got.shape != frames.shape or difference.max() > limit or difference.mean() > mean_limit:
-                raise ExportError(
-                    f"export: at {shape}, strength {strength}, onnxruntime is {difference.max()} levels off PyTorch "
-                    f"(mean {difference.mean():.3f}); the limit is {limit}. Nothing was written."
-                )
+        expected, got = _both(contract, session, frames, strength, code)
+        difference = np.abs(expected.astype(int) - got)
+        limit, mean_limit = (MAX_LEVELS_HALF, MEAN_LEVELS_HALF) if half else (MAX_LEVELS, 1.0)
+        if got.shape != frames.shape or difference.max() > limit or difference.mean() > mean_limit:
+            raise ExportError(
+                f"export: at {shape}, strength {strength}, onnxruntime is {difference.max()} levels off PyTorch "
+                f"(mean {difference.mean():.3f}); the limit is {limit}. Nothing was written."
+            )
 
 
 def _picture(rng: np.random.Generator, shape: tuple[int, int, int], *, smooth: bool) -> np.ndarray:
@@ -54,10 +59,13 @@ def _picture(rng: np.random.Generator, shape: tuple[int, int, int], *, smooth: b
 
 
 def _both(
-    contract: Contract, session: onnxruntime.InferenceSession, frames: np.ndarray, strength: float
+    contract: Contract,
+    session: onnxruntime.InferenceSession,
+    frames: np.ndarray,
+    strength: float,
+    code: torch.Tensor | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     feed = {"frames": frames, "strength": np.array(strength, np.float32)}
-    code = contract.default_code() if contract.code_size else None
     if code is not None:
         feed["code"] = code.numpy()
     with torch.inference_mode():

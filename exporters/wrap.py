@@ -23,9 +23,9 @@ class Contract(nn.Module):
         """K: numbers in a code; 0 for a network of one style."""
         return self.net.codes.shape[1] if isinstance(self.net, Lite) else 0
 
-    def default_code(self) -> Tensor:
-        """(1, K): the first style."""
-        return self.net.codes[:1].detach() if isinstance(self.net, Lite) else torch.zeros(1, 0)
+    def code_rows(self) -> list[Tensor]:
+        """A (1, K) code for every style; empty for a network of one style."""
+        return list(torch.split(self.net.codes.detach(), 1)) if isinstance(self.net, Lite) else []
 
     def forward(self, frames: Tensor, strength: Tensor, code: Tensor | None = None) -> Tensor:
         """`styled` (N, H, W, 3) uint8 for `frames` of the same shape, `strength` () in 0..1 and `code` (1, K)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -38,11 +39,22 @@ class SizeType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(str(error), param, ctx)
 
 
+class Fraction01(click.FloatRange):
+    """A number from 0 to 1; click's own range lets `nan` through."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        return self.fail("nan is not a number from 0 to 1", param, ctx) if math.isnan(number) else number
+
+
 def style_options(command: F) -> F:
     """The options every styling command shares."""
     options = [
         click.option("--style", default="starry", show_default=True, help="A name, a file, none, or a:0.7+b:0.3."),
-        click.option("--strength", type=click.FloatRange(0, 1), default=1.0, help="0 the input, 1 the full style."),
+        click.option("--strength", type=Fraction01(), default=1.0, help="0 the input, 1 the full style."),
         click.option("--size", type=SizeType(), help="Processing size: WxH or the long side."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
         click.option("--threads", type=click.IntRange(0, 256), default=0, help="CPU threads; 0 for all cores."),
@@ -153,13 +165,15 @@ def styles(as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("style", "after", "network", "licence", "trained on")
+    table = Table("style", "painter", "painting", "year", "network")
     for style in shipped().values():
-        after = f"{style.painter}, {style.painting}, {style.year}"
-        table.add_row(style.name, after, style.network, style.licence, style.data)
+        table.add_row(style.name, style.painter, style.painting, str(style.year), style.network)
     for name, path in own().items():
-        table.add_row(name, "your own", str(path), "", "")
-    Console().print(table)
+        table.add_row(name, "", "your own", "", str(path))
+    console = Console()
+    console.print(table)
+    for network, style in {style.network: style for style in shipped().values()}.items():
+        console.print(f"{network}: weights {style.licence}; trained on {style.data}")
 
 
 @cli.command()
@@ -211,12 +225,13 @@ def bench(
     type=click.FloatRange(0.25, 4),
     help="Brush size, once or once a painting; default 1.",
 )
+@click.option("--tv-weight", type=click.FloatRange(0), default=4.0, show_default=True, help="Smoothness.")
 @click.option("--iterations", type=click.IntRange(1), default=2000, show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=4, show_default=True)
 @click.option(
     "--crop", type=click.IntRange(64), default=192, show_default=True, help="Side of a training crop, pixels."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),

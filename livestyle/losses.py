@@ -55,7 +55,7 @@ class LossWeights:
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
     content_layers: tuple[tuple[str, float], ...] = (("relu4_1", 1.0), ("relu3_1", 0.5))
     content: float = 1.0
-    tv: float = 0.6
+    tv: float = 4.0
 
 
 class Perceptual(nn.Module):

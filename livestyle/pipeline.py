@@ -123,10 +123,8 @@ def run(
     decoded: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
     styled: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
     threads = [
-        threading.Thread(target=_stage, args=(_timed(source, stats), decoded, None), name="livestyle-source"),
-        threading.Thread(
-            target=_stage, args=(_engine(decoded, stylize, stats), styled, decoded), name="livestyle-engine"
-        ),
+        threading.Thread(target=_stage, args=(_timed(source, stats), decoded), name="livestyle-source"),
+        threading.Thread(target=_stage, args=(_engine(decoded, stylize, stats), styled), name="livestyle-engine"),
     ]
     try:
         for thread in threads:
@@ -149,8 +147,8 @@ def run(
     return stats
 
 
-def _stage(items: Iterable[Frame], out: Handoff[Frame], upstream: Handoff[Frame] | None) -> None:
-    """A thread's life: hand items on; the end or a failure closes the mailbox down- and upstream."""
+def _stage(items: Iterable[Frame], out: Handoff[Frame]) -> None:
+    """A thread's life: hand items on; the end or a failure closes the mailbox."""
     error: BaseException | None = None
     try:
         for item in items:
@@ -160,8 +158,6 @@ def _stage(items: Iterable[Frame], out: Handoff[Frame], upstream: Handoff[Frame]
     except BaseException as failure:  # handed to the caller's thread, which raises it
         error = failure
     out.close(error)
-    if upstream:
-        upstream.close(discard=True)
 
 
 def _timed(source: Iterable[Frame], stats: Stats) -> Iterator[Frame]:

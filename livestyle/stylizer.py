@@ -125,6 +125,8 @@ class Stylizer:
 
     def __call__(self, image: Image) -> Image:
         """(H, W, 3) uint8 RGB for an image of that shape, any H and W. Raises InputError for another type."""
+        if not self._parts:
+            raise InputError(f"{self.name}: this stylizer is closed; load it again")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"image of shape {image.shape}, {image.dtype}: give (H, W, 3) uint8 RGB")
         if self.strength == 0:
@@ -140,7 +142,7 @@ class Stylizer:
 
     def close(self) -> None:
         """Frees the networks. Twice is fine."""
-        self._parts = [_Part(None, None, 1.0)]
+        self._parts = []
 
     def __enter__(self) -> Stylizer:
         return self
@@ -201,10 +203,10 @@ def _shares(style: str) -> list[tuple[str, float]]:
     total = sum(weight for _, weight in shares)
     if total == 0:
         raise InputError(f"style '{style}': all weights are 0")
-    return [(name, weight / total) for name, weight in shares]
+    return [(name, weight / total) for name, weight in shares if weight]
 
 
 def _mix(codes: Sequence[tuple[Code | None, float]]) -> Code | None:
     total = sum(weight for _, weight in codes)
-    arrays = [code * np.float32(weight / total if total else 0) for code, weight in codes if code is not None]
+    arrays = [code * np.float32(weight / total) for code, weight in codes if code is not None]
     return np.sum(arrays, axis=0, dtype=np.float32) if arrays else None

@@ -17,6 +17,7 @@ try:
 
     from exporters.to_onnx import export_onnx
 
+    from .losses import LossWeights
     from .train import Painting, Progress, TrainConfig, train
 except ModuleNotFoundError as error:
     raise MissingExtra("livestyle train", error.name or "torch", "train") from error
@@ -37,6 +38,7 @@ def run_training(
     loss_networks: Sequence[str],
     style_weights: Sequence[float],
     strokes: Sequence[float],
+    tv_weight: float,
     half: bool,
     overwrite: bool,
     checkpoint: Path | None,
@@ -68,6 +70,7 @@ def run_training(
         loss_networks=tuple(loss_networks),
         net=net,
         net_options={"width": width} if width else {},
+        losses=LossWeights(tv=tv_weight),
         **numbers,
     )
     trained = train(config, checkpoint=checkpoint, on_progress=None if quiet else _reporter(say))

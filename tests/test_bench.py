@@ -34,9 +34,7 @@ def test_every_figure_is_there_and_positive(peer):
     assert sum(result["whole_chain"][stage]["share"] for stage in ("source", "engine", "sink")) == pytest.approx(1)
     assert all(result[part]["cpu_ms"] > 0 for part in ("whole_chain", "tensor_only", "codecs_only"))
     assert result["tensor_only"]["p50"] <= result["tensor_only"]["p95"]
-    assert result["peer"]["we_are_times_faster"] == pytest.approx(
-        result["whole_chain"]["fps"] / result["peer"]["fps"]
-    )
+    assert result["peer"]["we_are_times_faster"] == pytest.approx(result["whole_chain"]["fps"] / result["peer"]["fps"])
     assert "64x48" in report(result)
 
 

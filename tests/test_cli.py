@@ -53,6 +53,7 @@ def test_version(run_cli: RunCli) -> None:
     "wrong",
     [
         ("--strength", "1.5"),
+        ("--strength", "nan"),
         ("--strength", "-0.1"),
         ("--strength", "much"),
         ("--size", "0x0"),

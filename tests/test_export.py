@@ -94,6 +94,16 @@ def test_the_file_tells_what_it_is(whole: Exported) -> None:
     assert ABOUT.items() <= artifact.about.items()
 
 
+@pytest.mark.parametrize(("strength", "level"), [(0.0, 100), (0.5, 100), (1.0, 101)])
+def test_levels_are_rounded_to_the_nearest(strength: float, level: int) -> None:
+    class Brighter(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + 0.7 / 255
+
+    frames = torch.full((1, 2, 3, 3), 100, dtype=torch.uint8)
+    assert Contract(Brighter())(frames, torch.tensor(strength)).unique().tolist() == [level]
+
+
 def test_a_network_of_one_style_takes_no_code(johnson: Exported) -> None:
     artifact = inspect(johnson.path)
     assert (artifact.code_size, artifact.codes) == (0, {})
