@@ -42,11 +42,11 @@ def run_bench(
     """
     with tempfile.TemporaryDirectory(prefix="livestyle-bench-") as folder:
         film = source or make_film(Path(folder) / "film.mp4", fit(Size(640, 360), size), frames)
-        with load(style, device=device) as stylizer:
+        with load(style, device=device, film=True) as film_stylizer, load(style, device=device) as stylizer:
             styled = Path(folder) / "styled.mp4"
             for image in islice(_images(film), WARM_UP):
-                stylizer(image)
-            chain, chain_cpu, chain_wall, stages = _chain(film, styled, stylizer)
+                stylizer(image), film_stylizer(image)
+            chain, chain_cpu, chain_wall, stages = _chain(film, styled, film_stylizer)
             images = list(islice(_images(film), min(frames, 100)))
             network, network_cpu = _each(stylizer, images)
             codecs, codecs_cpu = _codecs(film, styled)

@@ -89,7 +89,7 @@ def video(
     """Style a film: every frame at its own time, with its sound."""
     from .film import stylize_film
 
-    with _stylizer(quiet, **engine) as stylizer, _progress(source.name, quiet) as on_frame:
+    with _stylizer(quiet, film=True, **engine) as stylizer, _progress(source.name, quiet) as on_frame:
         result = stylize_film(
             source, target, stylizer, size=size, out_size=out_size, overwrite=overwrite, on_frame=on_frame
         )
@@ -248,10 +248,10 @@ def train(**options: Any) -> None:
     click.echo(str(target))
 
 
-def _stylizer(quiet: bool, style: str, strength: float, device: str, threads: int) -> Stylizer:
+def _stylizer(quiet: bool, style: str, strength: float, device: str, threads: int, film: bool = False) -> Stylizer:
     from .stylizer import load
 
-    stylizer = load(style, strength=strength, device=device, threads=threads)
+    stylizer = load(style, strength=strength, device=device, threads=threads, film=film)
     _say(f"{style}: {stylizer.device}", quiet)
     for note in stylizer.notes:
         _say(f"note: {note}", quiet)

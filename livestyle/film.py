@@ -46,7 +46,7 @@ def stylize_film(
         check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
         report = (lambda stats: on_frame(stats, reader.expected_frames)) if on_frame else None
         with FilmWriter(target, reader, size=fit(reader.size, out_size)) as writer:
-            stats = run(reader, stylizer, writer.write, on_frame=report)
+            stats = run(reader, stylizer, writer.write, lanes=stylizer.lanes, on_frame=report)
         warnings = list(writer.warnings)
         if reader.damaged:
             warnings.append(f"{source}: damaged; {stats.frames} frames decoded, {reader.damaged} packets did not")

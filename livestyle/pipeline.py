@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -112,19 +113,22 @@ def run(
     write: Callable[[Frame], object],
     *,
     live: bool = False,
+    lanes: int = 1,
     on_frame: Callable[[Stats], object] | None = None,
 ) -> Stats:
     """Every frame of `source`, styled and written in order; the source and the engine run in threads of their own.
 
     A film waits (nothing is lost); `live` forgets the oldest waiting frame and counts it. `write` runs in the
     caller's thread; it ends the run by returning False. A failure in any stage is raised here, and no thread is left.
+    `lanes` frames are in the engine at once: `stylize` is then called from as many threads.
     """
     stats = Stats()
     decoded: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
     styled: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
+    engine = _engine(decoded, stylize, stats, lanes)
     threads = [
         threading.Thread(target=_stage, args=(_timed(source, stats), decoded), name="livestyle-source"),
-        threading.Thread(target=_stage, args=(_engine(decoded, stylize, stats), styled), name="livestyle-engine"),
+        threading.Thread(target=_stage, args=(engine, styled), name="livestyle-engine"),
     ]
     try:
         for thread in threads:
@@ -171,8 +175,19 @@ def _timed(source: Iterable[Frame], stats: Stats) -> Iterator[Frame]:
         yield frame
 
 
-def _engine(frames: Iterable[Frame], stylize: Callable[[Image], Image], stats: Stats) -> Iterator[Frame]:
-    for frame in frames:
+def _engine(frames: Iterable[Frame], stylize: Callable[[Image], Image], stats: Stats, lanes: int) -> Iterator[Frame]:
+    def styled(frame: Frame) -> Frame:
         with stats.measure("engine"):
-            image = stylize(frame.image)
-        yield frame.with_image(image)
+            return frame.with_image(stylize(frame.image))
+
+    if lanes == 1:
+        yield from map(styled, frames)
+        return
+    with ThreadPoolExecutor(lanes, thread_name_prefix="livestyle-lane") as pool:
+        working: deque[Future[Frame]] = deque()
+        for frame in frames:
+            working.append(pool.submit(styled, frame))
+            if len(working) > lanes:
+                yield working.popleft().result()
+        for future in working:
+            yield future.result()

@@ -40,16 +40,17 @@ class OnnxBackend:
         artifact: a checked style file.
         device: `auto` takes the GPU where a session on it really starts, `cuda` insists on it.
         threads: CPU threads; 0 for all cores.
+        lanes: calls that will be under way at once; they share the threads.
     """
 
-    def __init__(self, artifact: Artifact, *, device: str = "auto", threads: int = 0) -> None:
+    def __init__(self, artifact: Artifact, *, device: str = "auto", threads: int = 0, lanes: int = 1) -> None:
         self._path = artifact.path
-        self._session = _session(artifact.path, device, threads)
+        threads = threads or _cores()
+        self._session = _session(artifact.path, device, max(1, threads // lanes))
         provider = self._session.get_providers()[0]
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         self.device = {
             "CUDAExecutionProvider": "cuda (onnxruntime)",
-            "CPUExecutionProvider": f"cpu, {threads or cores} threads (onnxruntime)",
+            "CPUExecutionProvider": f"cpu, {threads} threads (onnxruntime)",
         }.get(provider, provider)
 
     def __call__(self, image: Image, code: Code | None, strength: float) -> Image:
@@ -63,6 +64,11 @@ class OnnxBackend:
         if styled.shape != image.shape:
             raise StyleError(f"{self._path}: makes {styled.shape} of {image.shape}; a style keeps the size")
         return styled
+
+
+def _cores() -> int:
+    """The CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSession:
@@ -108,12 +114,13 @@ class Stylizer:
         strength: 0 gives the input itself, bit for bit, and runs no network; 1 the full style. May be changed live.
         device: what really runs.
         notes: what a user should know about this choice of styles, a line each.
+        lanes: how many calls at once, from as many threads, make the most of the device.
     """
 
-    def __init__(self, name: str, parts: Sequence[_Part], *, strength: float = 1.0) -> None:
+    def __init__(self, name: str, parts: Sequence[_Part], *, strength: float = 1.0, lanes: int = 1) -> None:
         if not 0 <= strength <= 1:
             raise InputError(f"strength {strength}: give a number from 0 (the input) to 1 (the full style)")
-        self.name, self.strength = name, strength
+        self.name, self.strength, self.lanes = name, strength, lanes
         self._parts = parts
         self.device = next((part.backend.device for part in parts if part.backend), "no network runs")
         networks = sum(part.backend is not None for part in parts)
@@ -153,7 +160,9 @@ class Stylizer:
         self.close()
 
 
-def load(style: str | Path, *, strength: float = 1.0, device: str = "auto", threads: int = 0) -> Stylizer:
+def load(
+    style: str | Path, *, strength: float = 1.0, device: str = "auto", threads: int = 0, film: bool = False
+) -> Stylizer:
     """A stylizer for a style's name, a style file, `none`, or a mix such as `starry:0.7+wave:0.3`.
 
     Args:
@@ -161,6 +170,8 @@ def load(style: str | Path, *, strength: float = 1.0, device: str = "auto", thre
         strength: 0 the input itself, 1 the full style.
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads; 0 for all cores.
+        film: work on as many frames at once as there are threads, one thread each: more frames a second,
+            for nobody waits at the end of a layer, but each frame takes longer. Not for a camera.
 
     Raises StyleError for an unknown or unsafe style, DeviceError if `cuda` is asked for and not to be had,
     InputError for a bad value. Codes of one network mix by arithmetic and cost one network.
@@ -168,6 +179,7 @@ def load(style: str | Path, *, strength: float = 1.0, device: str = "auto", thre
     if device not in DEVICES:
         raise InputError(f"device '{device}': choose one of {', '.join(DEVICES)}")
     shares = _shares(str(style))
+    lanes = (threads or _cores()) if film else 1
     by_network: dict[Path | None, list[tuple[Code | None, float]]] = {}
     artifacts: dict[Path, Artifact] = {}
     for name, weight in shares:
@@ -179,9 +191,9 @@ def load(style: str | Path, *, strength: float = 1.0, device: str = "auto", thre
         by_network.setdefault(artifact.path, []).append((code, weight))
     parts = []
     for path, codes in by_network.items():
-        backend = OnnxBackend(artifacts[path], device=device, threads=threads) if path else None
+        backend = OnnxBackend(artifacts[path], device=device, threads=threads, lanes=lanes) if path else None
         parts.append(_Part(backend, _mix(codes), sum(weight for _, weight in codes)))
-    return Stylizer(str(style), parts, strength=strength)
+    return Stylizer(str(style), parts, strength=strength, lanes=lanes)
 
 
 def _shares(style: str) -> list[tuple[str, float]]:
