@@ -5,6 +5,6 @@ import sys
 import livestyle
 
 source, target, style = [*sys.argv[1:], "starry"][:3]
-with livestyle.load(style) as stylizer:
+with livestyle.load(style, film=True) as stylizer:
     result = livestyle.stylize_film(source, target, stylizer, overwrite=True)
 print(f"{target}: {result.stats.frames} frames at {result.stats.fps:.0f} fps on {stylizer.device}")
