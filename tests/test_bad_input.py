@@ -222,6 +222,8 @@ def test_a_missing_package_is_one_line_with_the_pip_command(
 class Fails:
     """An engine that fails on its third frame."""
 
+    lanes = 1
+
     def __init__(self, error: BaseException) -> None:
         self._error, self._left = error, 3
 

@@ -185,6 +185,8 @@ def test_size_is_what_the_engine_sees_and_the_output_keeps_the_films(make_film: 
     seen: set[tuple[int, ...]] = set()
 
     class Spy:
+        lanes = 1
+
         def __call__(self, image: Image) -> Image:
             seen.add(image.shape)
             return image
