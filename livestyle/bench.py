@@ -45,7 +45,8 @@ def run_bench(
         with load(style, device=device, film=True) as film_stylizer, load(style, device=device) as stylizer:
             styled = Path(folder) / "styled.mp4"
             for image in islice(_images(film), WARM_UP):
-                stylizer(image), film_stylizer(image)
+                stylizer(image)
+                film_stylizer(image)
             chain, chain_cpu, chain_wall, stages = _chain(film, styled, film_stylizer)
             images = list(islice(_images(film), min(frames, 100)))
             network, network_cpu = _each(stylizer, images)
