@@ -64,16 +64,21 @@ class Progress:
 
 
 def train(
-    config: TrainConfig, *, checkpoint: Path | None = None, on_progress: Callable[[Progress], None] | None = None
+    config: TrainConfig,
+    *,
+    start: nn.Module | None = None,
+    checkpoint: Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> nn.Module:
     """The trained network, on the CPU, in evaluation mode.
 
+    Training begins with the weights of `start`, if given; a checkpoint found goes before.
     With `checkpoint`, the state is written there every two minutes and at the end, and a run
     that finds one goes on from it. Raises InputError for pictures, layers or checkpoints that do not fit.
     """
     torch.manual_seed(config.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = _new_network(config).to(device).train()
+    net = (start or _new_network(config)).to(device).train()
     optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate)
     first = _resume(checkpoint, net, optimizer, config) if checkpoint and checkpoint.exists() else 0
     perceptual = _perceptual(config, device)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .artifact import inspect
 from .errors import InputError, MissingExtra
 from .media.writer import check_target
 from .styles import user_folder
@@ -15,9 +16,11 @@ from .styles import user_folder
 try:
     import torch  # noqa: F401 (the `train` extra as a whole stands and falls with it)
 
+    from exporters.from_onnx import load_lite
     from exporters.to_onnx import export_onnx
 
     from .losses import LossWeights
+    from .nets.lite import Lite
     from .train import Painting, Progress, TrainConfig, train
 except ModuleNotFoundError as error:
     raise MissingExtra("livestyle train", error.name or "torch", "train") from error
@@ -41,6 +44,7 @@ def run_training(
     tv_weight: float,
     half: bool,
     overwrite: bool,
+    start: Path | None,
     checkpoint: Path | None,
     say: Callable[[str], object],
     quiet: bool = False,
@@ -73,7 +77,10 @@ def run_training(
         losses=LossWeights(tv=tv_weight),
         **numbers,
     )
-    trained = train(config, checkpoint=checkpoint, on_progress=None if quiet else _reporter(say))
+    first = _start(start, config) if start else None
+    if first:
+        config = replace(config, net_options={k: v for k, v in first.config.items() if k != "styles"})
+    trained = train(config, start=first, checkpoint=checkpoint, on_progress=None if quiet else _reporter(say))
     styles = names if net == "lite" else ()
     export_onnx(trained, target, name=target.stem, kind=net, styles=styles, about=_about(config), half=half)
     return target
@@ -84,6 +91,14 @@ def _each(values: Sequence[T], paintings: Sequence[Path], option: str) -> Sequen
     if len(values) not in (1, len(paintings)):
         raise InputError(f"{option}: {len(values)} values for {len(paintings)} paintings; give one, or one each")
     return values if len(values) == len(paintings) else [values[0]] * len(paintings)
+
+
+def _start(path: Path, config: TrainConfig) -> Lite:
+    """The network of a style file with codes for the same styles in the same order."""
+    names = list(inspect(path).codes)
+    if config.net != "lite" or names != [painting.name for painting in config.paintings]:
+        raise InputError(f"--start {path}: holds {', '.join(names) or 'no codes'}; name the same styles in that order")
+    return load_lite(path)
 
 
 def _about(config: TrainConfig) -> dict[str, str]:

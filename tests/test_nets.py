@@ -127,6 +127,28 @@ def test_johnson_upsamples_as_asked_for(up: str, there: type[nn.Module]) -> None
     assert net(torch.rand(1, 3, 13, 18)).shape == (1, 3, 13, 18)
 
 
+def black_johnson(bias: float) -> Johnson:
+    """One whose last layer gives the same for every picture."""
+    net = Johnson(width=4)
+    with torch.no_grad():
+        net.layers[-1].weight.zero_()
+        net.layers[-1].bias.fill_(bias)
+    return net
+
+
+def test_black_is_no_dead_end_in_training() -> None:
+    net = black_johnson(-1.2)
+    with torch.enable_grad():
+        y = net.train()(torch.rand(1, 3, 16, 16))
+        y.mean().backward()
+    assert abs(y.mean().item()) < 0.02
+    assert net.layers[-1].bias.grad.sum() > 0.15  # (1 - tanh²) / 2 of the paper's tanh, at as black, is below 0.02
+
+
+def test_what_is_beyond_black_is_black() -> None:
+    assert black_johnson(-5).eval()(torch.rand(1, 3, 16, 16)).unique().tolist() == [0]
+
+
 JOHNSONS = [Johnson(width=4).eval(), Johnson(width=4, norm="batch", up="deconv").eval()]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import gradient
+from conftest import assert_images_close, gradient
 from PIL import Image as Pillow
 
 torch = pytest.importorskip("torch")
@@ -170,6 +170,7 @@ def test_johnson_holds_one_style(config: TrainConfig) -> None:
         train(replace(config, net="johnson", net_options={"width": 4}))
 
 
+LITE = str(Path(livestyle.__file__).parent / "styles" / "lite.onnx")
 RunCli = Callable[..., tuple[int, list[str], list[str]]]
 
 
@@ -218,6 +219,18 @@ def test_the_command_writes_a_style_that_runs_and_tells_how_it_was_made(
     assert not any(str(folder) in value for value in about.values() for folder in (world, tmp_path, Path.home()))
 
 
+def test_training_goes_on_from_a_style_file(run_train: RunCli, tmp_path: Path) -> None:
+    common = ["--photos", "photos", "--loss-network", "vgg.safetensors"]
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    run_train("dots.png", *common, "--out", str(first))
+    on = ["--start", str(first), "--seed", "5", "--out", str(second)]
+    assert run_train("dots.png", *common, *on, "--learning-rate", "1e-9")[0] == 0
+    image = gradient(47, 33)
+    before, after = (livestyle.load(path, device="cpu")(image) for path in (first, second))
+    assert_images_close(before, after)
+    assert json.loads(inspect(second).about["config"])["net_options"]["width"] == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -232,6 +245,10 @@ def test_the_command_writes_a_style_that_runs_and_tells_how_it_was_made(
         (["dots.png", "--photos", "photos", "--out", "dots.png"], "dots.png: unknown kind of output"),
         (["dots.png", "--photos", "photos", "--out", "nowhere/a.onnx"], "nowhere does not exist"),
         (["dots.png", "--photos", "photos", "--checkpoint", "vgg.safetensors"], "not a checkpoint of this lite"),
+        (
+            ["dots.png", "--photos", "photos", "--start", LITE],
+            "holds starry, wave, scream, udnie; name the same styles",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_one_line_and_exit_1(

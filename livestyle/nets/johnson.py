@@ -12,6 +12,7 @@ from .layers import InstanceNorm, UpsampleConv, conv3x3, pad_to_multiple
 
 Norm = Literal["instance", "batch"]
 Up = Literal["resize", "deconv"]
+RANGE = 300 / 255  # of the scaled tanh, where 1 is black to white
 
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
@@ -70,8 +71,10 @@ class Johnson(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        """Styled pictures, (N, 3, H, W) in [0, 1], for x of the same shape; any H, W >= 1."""
+        """Styled pictures, (N, 3, H, W) in [0, 1], in training a little beyond, for x of that shape; any H, W >= 1."""
         height, width = x.shape[-2:]
         y = self.layers(pad_to_multiple(x, self.MULTIPLE, self.MARGIN))
-        # tanh scaled to [0, 1] where the paper scales to [0, 255].
-        return ((torch.tanh(y) + 1) / 2)[..., :height, :width]
+        # The paper's tanh ends at black and white, where its gradient does too: dark areas turned black and stayed
+        # so for good. A range a sixth wider (as in other implementations) leaves black a gradient of a quarter.
+        y = (0.5 + RANGE / 2 * torch.tanh(y))[..., :height, :width]
+        return y if self.training else y.clamp(0, 1)

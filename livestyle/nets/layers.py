@@ -59,7 +59,7 @@ class ConditionalInstanceNorm(nn.Module):
 
 # Which of the two low-resolution rows around a corner feed each of the three kernel rows
 # of the two high-resolution rows beside it: [phase, low row, kernel row].
-_NEAREST_TAPS = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]])
+NEAREST_TAPS = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]])
 
 
 class UpsampleConv(nn.Module):
@@ -75,7 +75,7 @@ class UpsampleConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, 3)
-        self.register_buffer("taps", _NEAREST_TAPS, persistent=False)
+        self.register_buffer("taps", NEAREST_TAPS, persistent=False)
 
     def corner_kernel(self) -> Tensor:
         """(C_out, 2, 2, C_in, 2, 2): a 2x2 kernel for each output channel and phase (row, column)."""
