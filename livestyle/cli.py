@@ -2,73 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import math
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import __version__
-from .errors import InputError, LivestyleError
+from . import __version__, cli_live
+from .cli_options import SizeType, open_stylizer, progress, say, style_options
+from .completion import StyleType
+from .errors import LivestyleError
+from .settings import use_settings
 
 if TYPE_CHECKING:
     from .media.size import Size
-    from .pipeline import Stats
-    from .stylizer import Stylizer
 
-F = TypeVar("F", bound=Callable[..., Any])
 EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 130, 143
-
-
-class SizeType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """`WxH` or the long side in pixels."""
-
-    name = "WxH|N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from .media.size import parse_size
-
-        try:
-            return parse_size(value) if isinstance(value, str) else value
-        except InputError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Fraction01(click.FloatRange):
-    """A number from 0 to 1; click's own range lets `nan` through."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 1)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        return self.fail("nan is not a number from 0 to 1", param, ctx) if math.isnan(number) else number
-
-
-def style_options(command: F) -> F:
-    """The options every styling command shares."""
-    options = [
-        click.option("--style", default="starry", show_default=True, help="A name, a file, none, or a:0.7+b:0.3."),
-        click.option("--strength", type=Fraction01(), default=1.0, help="0 the input, 1 the full style."),
-        click.option("--size", type=SizeType(), help="Processing size: WxH or the long side."),
-        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
-        click.option("--threads", type=click.IntRange(0, 256), default=0, help="CPU threads; 0 for all cores."),
-        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="livestyle")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Real-time style transfer for webcams and films."""
+    use_settings(context)
+
+
+for _command in cli_live.COMMANDS:
+    cli.add_command(_command)
 
 
 @cli.command()
@@ -89,14 +52,14 @@ def video(
     """Style a film: every frame at its own time, with its sound."""
     from .film import stylize_film
 
-    with _stylizer(quiet, film=True, **engine) as stylizer, _progress(source.name, quiet) as on_frame:
+    with open_stylizer(quiet, film=True, **engine) as stylizer, progress(source.name, quiet) as on_frame:
         result = stylize_film(
             source, target, stylizer, size=size, out_size=out_size, overwrite=overwrite, on_frame=on_frame
         )
     for warning in result.warnings:
-        _say(f"warning: {warning}", quiet)
+        say(f"warning: {warning}", quiet)
     stats = result.stats
-    _say(f"{target}: {stats.frames} frames in {stats.seconds:.1f} s, {stats.fps:.1f} fps", quiet)
+    say(f"{target}: {stats.frames} frames in {stats.seconds:.1f} s, {stats.fps:.1f} fps", quiet)
 
 
 @cli.command()
@@ -122,34 +85,9 @@ def image(
     picture = read_image(source)
     check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
     full = Size(picture.shape[1], picture.shape[0])
-    with _stylizer(quiet, **engine) as stylizer:
+    with open_stylizer(quiet, **engine) as stylizer:
         styled = stylizer(resize(picture, fit(full, size)))
     write_image(resize(styled, fit(full, out_size)), target)
-
-
-@cli.command()
-@click.option("--camera", default="0", show_default=True, help="A number, a device, a film or an address.")
-@style_options
-@click.option("--virtual", is_flag=True, help="Also send to a virtual camera, for video calls.")
-@click.option("--no-window", is_flag=True, help="Open no window.")
-@click.option("--frames", type=click.IntRange(1), help="Stop after so many frames.")
-def cam(
-    camera: str, size: Size | int | None, virtual: bool, no_window: bool, frames: int | None, quiet: bool, **engine: Any
-) -> None:
-    """Style a webcam live: a window, and a virtual camera for calls. q quits."""
-    from .live import run_live
-
-    with _stylizer(quiet, **engine) as stylizer:
-        stats = run_live(
-            camera,
-            stylizer,
-            size=size,
-            window=not no_window,
-            virtual=virtual,
-            frames=frames,
-            say=lambda line: _say(line, quiet),
-        )
-    _say(f"{stats.frames} frames, {stats.fps:.1f} fps, {stats.dropped} forgotten to stay live", quiet)
 
 
 @cli.command()
@@ -178,7 +116,7 @@ def styles(as_json: bool) -> None:
 
 @cli.command()
 @click.option("--input", "source", type=click.Path(path_type=Path), help="A film; without it, one is made.")
-@click.option("--style", default="starry", show_default=True)
+@click.option("--style", type=StyleType(), default="starry", show_default=True)
 @click.option("--size", type=SizeType(), default="640x360", show_default=True, help="Of the film that is made.")
 @click.option("--frames", type=click.IntRange(10), default=300, show_default=True, help="Frames to measure.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -231,6 +169,8 @@ def bench(
 @click.option(
     "--crop", type=click.IntRange(64), default=192, show_default=True, help="Side of a training crop, pixels."
 )
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True)
+@click.option("--start", type=click.Path(path_type=Path), help="Train on from a lite style file of the same styles.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--checkpoint",
@@ -244,42 +184,8 @@ def train(**options: Any) -> None:
     """Learn styles from paintings and write them as one style file."""
     from .train_command import run_training
 
-    target = run_training(say=lambda line: _say(line, options["quiet"]), **options)
+    target = run_training(say=lambda line: say(line, options["quiet"]), **options)
     click.echo(str(target))
-
-
-def _stylizer(quiet: bool, style: str, strength: float, device: str, threads: int, film: bool = False) -> Stylizer:
-    from .stylizer import load
-
-    stylizer = load(style, strength=strength, device=device, threads=threads, film=film)
-    _say(f"{style}: {stylizer.device}", quiet)
-    for note in stylizer.notes:
-        _say(f"note: {note}", quiet)
-    return stylizer
-
-
-def _say(line: str, quiet: bool) -> None:
-    if not quiet:
-        click.echo(line, err=True)
-
-
-@contextlib.contextmanager
-def _progress(name: str, quiet: bool) -> Iterator[Callable[[Stats, int | None], None] | None]:
-    """A bar with fps and time left on a terminal; None elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} {task.fields[fps]:.1f} fps"),
-    )
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None, fps=0.0)
-        yield lambda stats, expected: bar.update(task, completed=stats.frames, total=expected, fps=stats.fps)
 
 
 def _terminate(signum: int, frame: object) -> None:

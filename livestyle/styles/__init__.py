@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..artifact import Artifact, Code, inspect
 from ..errors import StyleError
+
+if TYPE_CHECKING:
+    from ..artifact import Artifact, Code
 
 _FOLDER = Path(__file__).parent
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -50,6 +52,8 @@ class Style:
 @cache
 def shipped() -> dict[str, Style]:
     """The shipped styles by name, in the table's order."""
+    import tomllib
+
     table = tomllib.loads((_FOLDER / "styles.toml").read_text(encoding="utf-8"))
     networks = table["network"]
     return {
@@ -80,6 +84,8 @@ def find(name: str) -> tuple[Artifact, Code | None]:
 
     Raises StyleError, with the nearest name, if there is none.
     """
+    from ..artifact import inspect  # numpy: listing names, as shells do at every tab, needs none
+
     if name in shipped():
         style = shipped()[name]
         artifact = inspect(_FOLDER / f"{style.network}.onnx")
@@ -103,6 +109,8 @@ def find(name: str) -> tuple[Artifact, Code | None]:
 def _from_file(path: Path, chosen: str | None) -> tuple[Artifact, Code | None]:
     if not os.path.isfile(path):  # pathlib raises for a long name
         raise StyleError(f"{path}: no such style file")
+    from ..artifact import inspect
+
     artifact = inspect(path)
     if chosen is not None and chosen not in artifact.codes:
         names = ", ".join(artifact.codes) or "a single style, without a name"

@@ -1,0 +1,103 @@
+"""What the commands share: kinds of values, the styling options, a word to the user."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .completion import StyleType
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .pipeline import Stats
+    from .stylizer import Stylizer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SizeType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """`WxH` or the long side in pixels."""
+
+    name = "WxH|N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from .media.size import parse_size
+
+        try:
+            return parse_size(value) if isinstance(value, str) else value
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Fraction01(click.FloatRange):
+    """A number from 0 to 1; click's own range lets `nan` through."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        return self.fail("nan is not a number from 0 to 1", param, ctx) if math.isnan(number) else number
+
+
+_STYLE_HELP = "A name, a file, none, or a:0.7+b:0.3."
+
+
+def style_options(command: F) -> F:
+    """The options every styling command shares."""
+    options = [
+        click.option(
+            "--style",
+            type=StyleType(),
+            default="starry",
+            show_default=True,
+            help="A name, a file, none, or a:0.7+b:0.3.",
+        ),
+        click.option("--strength", type=Fraction01(), default=1.0, help="0 the input, 1 the full style."),
+        click.option("--size", type=SizeType(), help="Processing size: WxH or the long side."),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+        click.option("--threads", type=click.IntRange(0, 256), default=0, help="CPU threads; 0 for all cores."),
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def open_stylizer(quiet: bool, style: str, strength: float, device: str, threads: int, film: bool = False) -> Stylizer:
+    from .stylizer import load
+
+    stylizer = load(style, strength=strength, device=device, threads=threads, film=film)
+    say(f"{style}: {stylizer.device}", quiet)
+    for note in stylizer.notes:
+        say(f"note: {note}", quiet)
+    return stylizer
+
+
+def say(line: str, quiet: bool) -> None:
+    if not quiet:
+        click.echo(line, err=True)
+
+
+@contextlib.contextmanager
+def progress(name: str, quiet: bool) -> Iterator[Callable[[Stats, int | None], None] | None]:
+    """A bar with fps and time left on a terminal; None elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[fps]:.1f} fps"),
+    )
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None, fps=0.0)
+        yield lambda stats, expected: bar.update(task, completed=stats.frames, total=expected, fps=stats.fps)
