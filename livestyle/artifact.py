@@ -64,7 +64,7 @@ def inspect(path: Path) -> Artifact:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise StyleError(f"{path}: {size >> 20} MiB is too large for a style; the limit is {MAX_BYTES >> 20} MiB")
-        model = _Message(path.read_bytes())
+        model = Message(path.read_bytes())
         graph = model.message(7)
         about = {entry.text(1): entry.text(2) for entry in model.messages(14)}
         _check_graph(path, model, graph, size)
@@ -74,11 +74,11 @@ def inspect(path: Path) -> Artifact:
         return Artifact(path, about["name"], about["kind"], code_size, _codes(path, about, code_size), about)
     except OSError as error:
         raise StyleError(f"{path}: cannot be read ({error.strerror})") from error
-    except (_MalformedError, UnicodeDecodeError, KeyError, IndexError) as error:
+    except (MalformedError, UnicodeDecodeError, KeyError, IndexError) as error:
         raise StyleError(f"{path}: damaged or not an ONNX file; get it again or export it again") from error
 
 
-def _check_graph(path: Path, model: _Message, graph: _Message, file_size: int) -> None:
+def _check_graph(path: Path, model: Message, graph: Message, file_size: int) -> None:
     if model.messages(25):
         raise StyleError(f"{path}: holds functions of its own, which a style never does")
     tensors = list(graph.messages(5))
@@ -106,7 +106,7 @@ def _shown(text: str) -> str:
     return repr(text[:40])
 
 
-def _check_interface(path: Path, graph: _Message) -> int:
+def _check_interface(path: Path, graph: Message) -> int:
     """The code size. Raises StyleError unless inputs and output are those of the uint8 contract."""
     inputs = {name: spec for name, spec in map(_value, graph.messages(11))}
     outputs = {name: spec for name, spec in map(_value, graph.messages(12))}
@@ -123,7 +123,7 @@ def _check_interface(path: Path, graph: _Message) -> int:
     return shape[1]
 
 
-def _value(info: _Message) -> tuple[str, tuple[int, tuple[int, ...]]]:
+def _value(info: Message) -> tuple[str, tuple[int, tuple[int, ...]]]:
     """(name, (element type, shape)) of a ValueInfoProto; 0 stands for any length."""
     tensor = info.message(2).message(1)
     shape = tensor.message(2).messages(1) if tensor.messages(2) else []
@@ -150,33 +150,37 @@ def encode_code(code: Code) -> str:
     return base64.b64encode(code.astype("<f4").tobytes()).decode()
 
 
-class _MalformedError(Exception):
+class MalformedError(Exception):
     """Not the protobuf it should be."""
 
 
-class _Message:
+class Message:
     """One protobuf message, its fields by number (protobuf.dev/programming-guides/encoding)."""
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._fields: dict[int, list[int | memoryview]] = {}
         for count, (number, value) in enumerate(_fields(memoryview(data))):
             if count == _MAX_FIELDS:
-                raise _MalformedError
+                raise MalformedError
             self._fields.setdefault(number, []).append(value)
 
-    def messages(self, number: int) -> list[_Message]:
-        return [_Message(self._bytes(value)) for value in self._fields.get(number, [])]
+    def messages(self, number: int) -> list[Message]:
+        return [Message(self._bytes(value)) for value in self._fields.get(number, [])]
 
-    def message(self, number: int) -> _Message:
+    def message(self, number: int) -> Message:
         # Readers of protobuf merge repeated ones: taking the last would hide the nodes of the first.
         values = self._fields[number]
         if len(values) > 1:
-            raise _MalformedError
-        return _Message(self._bytes(values[0]))
+            raise MalformedError
+        return Message(self._bytes(values[0]))
 
     def text(self, number: int) -> str:
         values = self._fields.get(number)
         return bytes(self._bytes(values[-1])).decode() if values else ""
+
+    def texts(self, number: int) -> list[str]:
+        """Every text of a repeated field."""
+        return [bytes(self._bytes(value)).decode() for value in self._fields.get(number, [])]
 
     def numbers(self, number: int) -> list[int]:
         """Varints, packed or not."""
@@ -190,7 +194,7 @@ class _Message:
                 item, at = _varint(value, at)
                 result.append(item)
         if len(result) > _MAX_DIMS:
-            raise _MalformedError
+            raise MalformedError
         return result
 
     def number(self, number: int) -> int:
@@ -199,7 +203,7 @@ class _Message:
     @staticmethod
     def _bytes(value: int | memoryview) -> memoryview:
         if isinstance(value, int):
-            raise _MalformedError
+            raise MalformedError
         return value
 
 
@@ -217,9 +221,9 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         elif wire in (1, 5):
             length = 8 if wire == 1 else 4
         else:
-            raise _MalformedError
+            raise MalformedError
         if at + length > len(data):
-            raise _MalformedError
+            raise MalformedError
         yield key >> 3, data[at : at + length]
         at += length
 
@@ -228,10 +232,10 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     result = 0
     for shift in range(0, 70, 7):
         if at >= len(data):
-            raise _MalformedError
+            raise MalformedError
         byte = data[at]
         at += 1
         result |= (byte & 0x7F) << shift
         if byte < 0x80:
             return result, at
-    raise _MalformedError
+    raise MalformedError

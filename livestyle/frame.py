@@ -14,11 +14,16 @@ Image: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB, C-contiguous
 
 @dataclass(frozen=True)
 class Frame:
-    """An image with its time in seconds (exact: the source's timestamp times its time base) and its number."""
+    """An image with its time in seconds (exact: the source's timestamp times its time base) and its number.
+
+    Attributes:
+        captured: when a live source grabbed it, on `time.monotonic()`'s clock; None for a film's.
+    """
 
     image: Image
     time: Fraction
     index: int
+    captured: float | None = None
 
     def with_image(self, image: Image) -> Frame:
         """The same moment with another picture."""

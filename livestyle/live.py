@@ -1,54 +1,233 @@
-"""A camera, styled live, to a window and a virtual camera."""
+"""A camera, styled live, to a window, a virtual camera, a recording and the local network port of your choice."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from .chain import Chain
+from .controls import Controls
 from .errors import DeviceError
 from .frame import Frame
+from .governor import Governor
+from .latency import Meter
+from .masks import MaskSource
 from .media.camera import import_cv2, open_camera
-from .media.display import VirtualCamera, Window, has_display
-from .media.size import Size
+from .media.size import Size, fit
+from .media.watch import Watched
+from .media.window import Window, has_display
+from .outputs import Outputs, Sink, file_for_now
+from .palette import Palette
 from .pipeline import Stats, run
-from .stylizer import Stylizer
+
+if TYPE_CHECKING:
+    from .media.microphone import Microphone
+    from .media.recorder import Recorder
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """Where the picture comes from, what is promised, and where it goes.
+
+    Attributes:
+        camera: a number, name, device, film, address, `pattern` or `screen`.
+        camera_size, camera_fps: asked of the camera; None for its own choice.
+        give_up: seconds without a picture that end the run; None to wait for ever.
+        size: the largest processing size; the governor may choose a smaller one.
+        out_size: of what comes out, if not the camera's size.
+        fps: promised, or the camera's where that is less.
+        max_latency: seconds from capture to output, promised for 95 of 100 frames.
+        window, virtual, record, mjpeg_port: the sinks. `virtual` is a device, or "" for any free one.
+        microphone: recorded too; "" for the usual one.
+        control_port, osc_port: for steering from other programs on this machine; 0 for any free one.
+        frames: the run ends after so many.
+    """
+
+    camera: str = "0"
+    camera_size: Size | None = None
+    camera_fps: float | None = None
+    give_up: float | None = None
+    size: Size | int | None = None
+    out_size: Size | int | None = None
+    fps: float = 30.0
+    max_latency: float = 0.06
+    window: bool = True
+    virtual: str | None = None
+    record: Path | None = None
+    overwrite: bool = False
+    microphone: str | None = None
+    mjpeg_port: int | None = None
+    control_port: int | None = None
+    osc_port: int | None = None
+    frames: int | None = None
 
 
 def run_live(
-    camera: str,
-    stylizer: Stylizer,
+    options: LiveOptions,
+    palette: Palette,
+    controls: Controls,
     *,
-    size: Size | int | None = None,
-    window: bool = True,
-    virtual: bool = False,
-    frames: int | None = None,
+    mask: MaskSource | None = None,
+    sides: tuple[int | None, int | None] = (None, None),
     say: Callable[[str], object] = lambda line: None,
-) -> Stats:
-    """Styles a camera until the window is closed, q is pressed, the source ends or `frames` are out.
+) -> tuple[Stats, Meter]:
+    """Styles a camera until the user has had enough, the source ends or `frames` are out.
 
     The newest frame wins: what the engine cannot keep up with is forgotten and counted.
     Raises DeviceError if there is no camera, or nowhere to show it.
     """
-    show = window and has_display()
-    if not (show or virtual):
-        raise DeviceError("cam: nowhere to show it, there is no display here; add --virtual, or run on a desktop")
+    show = options.window and has_display()
+    if not (show or options.virtual is not None or options.record or options.mjpeg_port is not None):
+        raise DeviceError(
+            "cam: nowhere to show it, there is no display here; add --virtual, --record or --mjpeg, or use a desktop"
+        )
     if show:
-        import_cv2()  # before av, which a film as a camera brings
+        import_cv2()  # before av, which films and recordings bring
+    meter = Meter(device=palette.device)
     with ExitStack() as stack:
-        source = stack.enter_context(open_camera(camera, size=size))
-        sinks: list[Window | VirtualCamera] = []
-        if virtual:
-            camera_out = stack.enter_context(closing(VirtualCamera(source.frame_size, source.rate)))
-            say(f"virtual camera: {camera_out.device}")
-            sinks.append(camera_out)
-        if show:
-            sinks.append(stack.enter_context(closing(Window("livestyle", source.frame_size))))
+        if mask:
+            stack.enter_context(closing(mask))
+        source = stack.enter_context(_watched(options, say))
+        say(source.describe())
+        out_size = fit(source.frame_size, options.out_size)
+        rate = source.rate
 
-        written = itertools.count(1)
+        def govern(full: Size) -> Governor:
+            return Governor(
+                full, fps=options.fps, max_latency=options.max_latency, largest=options.size, camera_fps=float(rate)
+            )
+
+        chain = Chain(palette, controls, govern, out_size=options.out_size, mask=mask, sides=sides)
+        outputs = _open_outputs(options, controls, meter, stack, out_size, rate, show, lambda: source.status, say)
+        written = 0
 
         def write(frame: Frame) -> bool:
-            go_on = [sink.write(frame) for sink in sinks]
-            return all(go_on) and next(written) != frames
+            nonlocal written
+            written += 1
+            go_on = outputs.write(frame)
+            chain.observe(None if frame.captured is None else time.monotonic() - frame.captured)
+            return go_on and written != options.frames
 
-        return run(source, stylizer, write, live=True)
+        def note(stats: Stats) -> None:
+            if chain.governor:
+                meter.note(dropped=stats.dropped, why=chain.governor.why)
+
+        stats = run(_counted(source, chain, meter), chain, write, live=True, on_frame=note)
+    return stats, meter
+
+
+def _watched(options: LiveOptions, say: Callable[[str], object]) -> Watched:
+    return Watched(
+        lambda: open_camera(options.camera, size=options.camera_size, fps=options.camera_fps),
+        give_up=options.give_up,
+        say=say,
+    )
+
+
+def _counted(source: Watched, chain: Chain, meter: Meter) -> Iterator[Frame]:
+    """The frames to be styled; every one is counted."""
+    for frame in source:
+        meter.came()
+        if chain.takes(frame.index):
+            yield frame
+
+
+def _open_outputs(
+    options: LiveOptions,
+    controls: Controls,
+    meter: Meter,
+    stack: ExitStack,
+    size: Size,
+    rate: Fraction,
+    show: bool,
+    status: Callable[[], str | None],
+    say: Callable[[str], object],
+) -> Outputs:
+    """All sinks and ports the options ask for, closed with the stack."""
+
+    def press(key: str) -> None:
+        outputs.tell(controls.press(key))
+
+    window = stack.enter_context(closing(Window("livestyle", size, on_key=press))) if show else None
+    microphone = _open_microphone(options, stack)
+
+    def open_recorder(target: Path | None) -> Recorder:
+        from .media.recorder import Recorder
+
+        overwrite = options.overwrite and target is not None
+        target = target or file_for_now(".mp4")
+        return Recorder(target, size, rate, overwrite=overwrite, microphone=microphone)
+
+    outputs = Outputs(
+        _open_sinks(options, stack, size, rate, say),
+        controls,
+        meter,
+        window=window,
+        status=status,
+        recorder=open_recorder,
+        record=options.record,
+        say=say,
+    )
+    stack.enter_context(closing(outputs))
+    _open_ports(options, controls, meter, stack, say, keys=not show)
+    return outputs
+
+
+def _open_microphone(options: LiveOptions, stack: ExitStack) -> Microphone | None:
+    if options.microphone is None:
+        return None
+    from .media.microphone import open_microphone
+
+    return stack.enter_context(open_microphone(options.microphone or None))
+
+
+def _open_sinks(
+    options: LiveOptions, stack: ExitStack, size: Size, rate: Fraction, say: Callable[[str], object]
+) -> list[Sink]:
+    sinks: list[Sink] = []
+    if options.virtual is not None:
+        from .media.virtual import VirtualCamera
+
+        camera = stack.enter_context(closing(VirtualCamera(size, rate, device=options.virtual or None)))
+        say(f"virtual camera: {camera.describe()}")
+        sinks.append(camera)
+    if options.mjpeg_port is not None:
+        from .media.mjpeg import MjpegServer
+
+        server = stack.enter_context(closing(MjpegServer(options.mjpeg_port)))
+        say(f"picture at {server.url}")
+        sinks.append(server)
+    return sinks
+
+
+def _open_ports(
+    options: LiveOptions,
+    controls: Controls,
+    meter: Meter,
+    stack: ExitStack,
+    say: Callable[[str], object],
+    *,
+    keys: bool,
+) -> None:
+    """The ways of steering beside the window."""
+    if options.control_port is not None:
+        from .control_port import ControlPort
+
+        port = stack.enter_context(closing(ControlPort(controls, options.control_port, statistics=meter.row)))
+        say(f"control port: {port.url}")
+    if options.osc_port is not None:
+        from .osc import OscPort
+        from .ports import new_token
+
+        osc = stack.enter_context(closing(OscPort(controls, options.osc_port, token=new_token())))
+        say(f"OSC: port {osc.port}, addresses {osc.prefix}...")
+    if keys and sys.stdin is not None and sys.stdin.isatty():
+        from .terminal import TerminalKeys
+
+        stack.enter_context(TerminalKeys(controls, say))

@@ -137,6 +137,7 @@ def run(
             with stats.measure("sink"):
                 go_on = write(frame)
             stats.count()
+            stats.dropped = decoded.dropped + styled.dropped
             if on_frame:
                 on_frame(stats)
             if go_on is False:

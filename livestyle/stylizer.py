@@ -2,105 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from .artifact import Artifact, Code
-from .errors import DeviceError, InputError, MissingExtra, StyleError
+from .backend import DEVICES, Backend, OnnxBackend, cores
+from .errors import InputError
 from .frame import Image
 from .styles import find
 
-if TYPE_CHECKING:
-    import onnxruntime
 
-DEVICES = ("auto", "cpu", "cuda")
-
-
-class Backend(Protocol):
-    """Something that runs a style file."""
-
-    device: str  # what really runs, with its details, for people
-
-    def __call__(self, image: Image, code: Code | None, strength: float) -> Image:
-        """The styled image; never the input's memory."""
-        ...
-
-
-class OnnxBackend:
-    """onnxruntime on the CPU or a CUDA GPU.
-
-    Args:
-        artifact: a checked style file.
-        device: `auto` takes the GPU where a session on it really starts, `cuda` insists on it.
-        threads: CPU threads; 0 for all cores.
-        lanes: calls that will be under way at once; they share the threads.
-    """
-
-    def __init__(self, artifact: Artifact, *, device: str = "auto", threads: int = 0, lanes: int = 1) -> None:
-        self._path = artifact.path
-        threads = threads or _cores()
-        self._session = _session(artifact.path, device, max(1, threads // lanes))
-        provider = self._session.get_providers()[0]
-        self.device = {
-            "CUDAExecutionProvider": "cuda (onnxruntime)",
-            "CPUExecutionProvider": f"cpu, {threads} threads (onnxruntime)",
-        }.get(provider, provider)
-
-    def __call__(self, image: Image, code: Code | None, strength: float) -> Image:
-        feed: dict[str, Any] = {"frames": image[None], "strength": np.array(strength, np.float32)}
-        if code is not None:
-            feed["code"] = code
-        try:
-            styled: Image = self._session.run(None, feed)[0][0]
-        except Exception as error:  # onnxruntime raises bare exceptions of many kinds
-            raise StyleError(f"{self._path}: fails on {image.shape} ({str(error).splitlines()[0]})") from error
-        if styled.shape != image.shape:
-            raise StyleError(f"{self._path}: makes {styled.shape} of {image.shape}; a style keeps the size")
-        return styled
-
-
-def _cores() -> int:
-    """The CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSession:
-    if importlib.util.find_spec("onnxruntime") is None:
-        raise MissingExtra("running a style", "onnxruntime", "cpu")
-    import onnxruntime
-
-    onnxruntime.set_default_logger_severity(4)  # a style's default inputs make it chatter on stderr
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    # Waiting threads that spin would take the cores from decoding and encoding.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers = ["CPUExecutionProvider"]
-    if device != "cpu" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        onnxruntime.preload_dlls()
-        providers.insert(0, "CUDAExecutionProvider")
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=providers)
-    except Exception as error:  # onnxruntime raises bare exceptions of many kinds
-        raise StyleError(f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})") from error
-    if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
-        raise DeviceError(
-            "device cuda: no session starts on it; look for the driver with nvidia-smi and install 'livestyle[gpu]' "
-            "(not beside 'livestyle[cpu]'), or use --device cpu"
-        )
-    return session
-
-
-@dataclass
-class _Part:
-    """A share of a mix; no backend stands for the input itself."""
+@dataclass(frozen=True)
+class Part:
+    """A share of a mix: its weights sum to 1; no backend stands for the input itself."""
 
     backend: Backend | None
     code: Code | None
@@ -117,7 +36,7 @@ class Stylizer:
         lanes: how many calls at once, from as many threads, make the most of the device.
     """
 
-    def __init__(self, name: str, parts: Sequence[_Part], *, strength: float = 1.0, lanes: int = 1) -> None:
+    def __init__(self, name: str, parts: Sequence[Part], *, strength: float = 1.0, lanes: int = 1) -> None:
         if not 0 <= strength <= 1:
             raise InputError(f"strength {strength}: give a number from 0 (the input) to 1 (the full style)")
         self.name, self.strength, self.lanes = name, strength, lanes
@@ -138,14 +57,7 @@ class Stylizer:
             raise InputError(f"image of shape {image.shape}, {image.dtype}: give (H, W, 3) uint8 RGB")
         if self.strength == 0:
             return image
-        styled = [self._run(part, image) for part in self._parts]
-        if len(styled) == 1:
-            return styled[0]
-        mixed = sum(part.weight * one.astype(np.float32) for part, one in zip(self._parts, styled, strict=True))
-        return (np.asarray(mixed) + 0.5).astype(np.uint8)
-
-    def _run(self, part: _Part, image: Image) -> Image:
-        return part.backend(image, part.code, self.strength) if part.backend else image
+        return render(self._parts, image, self.strength)
 
     def close(self) -> None:
         """Frees the networks. Twice is fine."""
@@ -178,22 +90,41 @@ def load(
     """
     if device not in DEVICES:
         raise InputError(f"device '{device}': choose one of {', '.join(DEVICES)}")
-    shares = _shares(str(style))
-    lanes = (threads or _cores()) if film else 1
-    by_network: dict[Path | None, list[tuple[Code | None, float]]] = {}
-    artifacts: dict[Path, Artifact] = {}
-    for name, weight in shares:
+    lanes = (threads or cores()) if film else 1
+    parts = compose(str(style), lambda artifact: OnnxBackend(artifact, device=device, threads=threads, lanes=lanes))
+    return Stylizer(str(style), parts, strength=strength, lanes=lanes)
+
+
+def compose(style: str, open_backend: Callable[[Artifact], Backend]) -> list[Part]:
+    """The parts of a style or mix, one a network. Raises StyleError or InputError."""
+    parts: dict[Path | None, list[Part]] = {}
+    backends: dict[Path, Backend] = {}
+    for name, weight in _shares(style):
         if name == "none":
-            by_network.setdefault(None, []).append((None, weight))
+            parts.setdefault(None, []).append(Part(None, None, weight))
             continue
         artifact, code = find(name)
-        artifacts[artifact.path] = artifact
-        by_network.setdefault(artifact.path, []).append((code, weight))
-    parts = []
-    for path, codes in by_network.items():
-        backend = OnnxBackend(artifacts[path], device=device, threads=threads, lanes=lanes) if path else None
-        parts.append(_Part(backend, _mix(codes), sum(weight for _, weight in codes)))
-    return Stylizer(str(style), parts, strength=strength, lanes=lanes)
+        if artifact.path not in backends:
+            backends[artifact.path] = open_backend(artifact)
+        parts.setdefault(artifact.path, []).append(Part(backends[artifact.path], code, weight))
+    return [_merged(same) for same in parts.values()]
+
+
+def blend(parts: Sequence[Part]) -> list[Part]:
+    """The same mix with the codes of each network made one."""
+    by_backend: dict[int, list[Part]] = {}
+    for part in parts:
+        by_backend.setdefault(id(part.backend), []).append(part)
+    return [_merged(same) for same in by_backend.values()]
+
+
+def render(parts: Sequence[Part], image: Image, strength: float) -> Image:
+    """The mix's picture of an image; the networks' pictures blend by weight."""
+    styled = [part.backend(image, part.code, strength) if part.backend else image for part in parts]
+    if len(styled) == 1:
+        return styled[0]
+    mixed = sum(part.weight * one.astype(np.float32) for part, one in zip(parts, styled, strict=True))
+    return (np.asarray(mixed) + 0.5).astype(np.uint8)
 
 
 def _shares(style: str) -> list[tuple[str, float]]:
@@ -218,7 +149,8 @@ def _shares(style: str) -> list[tuple[str, float]]:
     return [(name, weight / total) for name, weight in shares if weight]
 
 
-def _mix(codes: Sequence[tuple[Code | None, float]]) -> Code | None:
-    total = sum(weight for _, weight in codes)
-    arrays = [code * np.float32(weight / total) for code, weight in codes if code is not None]
-    return np.sum(arrays, axis=0, dtype=np.float32) if arrays else None
+def _merged(parts: Sequence[Part]) -> Part:
+    """Parts of one network as one part."""
+    total = sum(part.weight for part in parts)
+    codes = [part.code * np.float32(part.weight / total) for part in parts if part.code is not None]
+    return Part(parts[0].backend, np.sum(codes, axis=0, dtype=np.float32) if codes else None, total)

@@ -196,7 +196,7 @@ def test_a_style_that_makes_no_sense(style: str, film: Path, run_cli: RunCli) ->
         ("onnxruntime", ["image", "in.png", "out.png"], ["onnxruntime", "pip install 'livestyle[cpu]'"]),
         (
             "pyvirtualcam",
-            ["cam", "--camera", "in.mp4", "--style", "none", "--virtual", "--no-window"],
+            ["cam", "--camera", "in.mp4", "--style", "none", "--virtual", "--no-window", "-q"],
             ["pyvirtualcam", "pip install 'livestyle[live]'"],
         ),
     ],

@@ -18,9 +18,9 @@ import pytest
 from conftest import MakeFilm, RunCli
 
 from livestyle.frame import Frame
-from livestyle.media.camera import Playback
-from livestyle.media.display import VirtualCamera
+from livestyle.media.playback import Playback
 from livestyle.media.size import Size
+from livestyle.media.virtual import VirtualCamera
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
@@ -89,7 +89,7 @@ def test_nowhere_to_show_it_is_one_line(
 
 def test_virtual_camera_gets_rgb_of_the_right_size(make_film: MakeFilm, virtual_camera: Path, run_cli: RunCli) -> None:
     film = make_film(time_base=Fraction(1, 100), pts=range(0, 48, 4))
-    outcome = run_cli("cam", "--camera", film, "--style", "none", "--virtual", "--no-window", "--size", "32x24")
+    outcome = run_cli("cam", "--camera", film, "--style", "none", "--virtual", "--no-window", "--out-size", "32x24")
     assert outcome.code == 0
     assert "virtual camera: /dev/fake" in outcome.err
     facts, *pixels = sent(virtual_camera)
@@ -175,7 +175,8 @@ def test_cam_opens_a_window_and_ends_after_its_frames(screen: str, make_film: Ma
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0
     assert err.splitlines()[0] == "none: no network runs"
-    assert err.splitlines()[1].startswith("30 frames")  # and no word from the toolkit
+    assert "64x48 at 25 fps" in err.splitlines()[1]
+    assert err.splitlines()[2].startswith("30 frames")  # and no word from the toolkit
 
 
 @linux

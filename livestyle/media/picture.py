@@ -19,6 +19,20 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95}, ".jpeg": {"
 
 def open_rgb(path: Path) -> Pillow.Image:
     """A picture as upright RGB, transparency over white. Raises InputError if it cannot be read."""
+    upright = _open_upright(path)
+    if upright.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        upright = Pillow.alpha_composite(Pillow.new("RGBA", rgba.size, "white"), rgba)
+    return upright.convert("RGB")
+
+
+def open_mask(path: Path) -> Pillow.Image:
+    """A picture's alpha channel where it has one, else its lightness, upright, 8 bits. Raises InputError."""
+    upright = _open_upright(path)
+    return upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else upright.convert("L")
+
+
+def _open_upright(path: Path) -> Pillow.Image:
     if path.is_dir():
         raise InputError(f"{path}: is a directory, not a picture")
     try:
@@ -26,10 +40,8 @@ def open_rgb(path: Path) -> Pillow.Image:
             upright = ImageOps.exif_transpose(picture)
             if upright.mode.startswith("I"):  # 16 bits of gray, which Pillow would clip to 8 instead of scaling
                 upright = Pillow.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            if upright.has_transparency_data:
-                rgba = upright.convert("RGBA")
-                upright = Pillow.alpha_composite(Pillow.new("RGBA", rgba.size, "white"), rgba)
-            return upright.convert("RGB")
+            upright.load()
+            return upright
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except UnidentifiedImageError as error:

@@ -1,0 +1,127 @@
+"""What becomes of a live picture between the camera and the sinks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from . import effects
+from .controls import Controls, Look
+from .frame import Image
+from .governor import Governor
+from .masks import MaskedStyle, MaskSource
+from .media.picture import resize
+from .media.size import Size, fit
+from .palette import Palette
+from .steady import Steady
+
+FADE_SECONDS = 1.0
+
+
+class Chain:
+    """Image to image: mirrored, made small, styled, steadied, made large again, with its colours and its split.
+
+    Made for one thread; `observe` and the figures belong to the sink's.
+
+    Args:
+        palette: the styles, as the controls number them.
+        controls: looked at anew for every picture.
+        govern: makes the governor for a camera's size; called anew when that changes.
+        out_size: of the pictures that come out, if not the camera's.
+        mask: who or what is styled; None for the whole picture.
+        sides: numbers in the palette of the styles inside and outside the mask; None for the one chosen live.
+    """
+
+    def __init__(
+        self,
+        palette: Palette,
+        controls: Controls,
+        govern: Callable[[Size], Governor],
+        *,
+        out_size: Size | int | None = None,
+        mask: MaskSource | None = None,
+        sides: tuple[int | None, int | None] = (None, None),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._palette, self._controls, self._govern, self._clock = palette, controls, govern, clock
+        self._out_size, self._sides = out_size, sides
+        self._mask = MaskedStyle(mask, self._side(0), self._side(1)) if mask else None
+        self._steady = Steady()
+        self._full: Size | None = None
+        self.governor: Governor | None = None
+        self._look, self._fade_began = controls.look, 0.0
+        self._seconds: float | None = None
+        self._last: Image | None = None
+
+    def __call__(self, image: Image) -> Image:
+        """(H, W, 3) uint8 RGB at the size going out."""
+        look = self._controls.look
+        if look.freeze and self._last is not None:
+            self._seconds = None
+            return self._last
+        began = self._clock()
+        self._follow(look, Size(image.shape[1], image.shape[0]), began)
+        original = effects.mirrored(image) if look.mirror else image
+        target = _sized(original, fit(Size(image.shape[1], image.shape[0]), self._out_size))
+        runs = self._runs(look)
+        self._last = self._finished(self._painted(original, target), target, look) if runs else target
+        self._seconds = self._clock() - began if runs else None
+        return self._last
+
+    def takes(self, index: int) -> bool:
+        """Whether the camera's frame of that number is to be styled."""
+        return self.governor is None or self.governor.choice.takes(index)
+
+    def observe(self, latency: float | None) -> None:
+        """One more picture is out, so many seconds after its capture."""
+        if self.governor and self._seconds is not None and latency is not None:
+            self.governor.update(self._seconds, latency, self._clock())
+
+    def _follow(self, look: Look, full: Size, now: float) -> None:
+        """Takes note of what changed since the picture before."""
+        if full != self._full:
+            self._full, self.governor = full, self._govern(full)
+        if (look.style, look.fade_from) != (self._look.style, self._look.fade_from):
+            self._fade_began = now
+            if look.fade_from is None and self._look.fade_from is None:
+                self._steady.reset()
+        self._look = look
+
+    def _runs(self, look: Look) -> bool:
+        styles = {look.style, *(side for side in self._sides if side is not None)}
+        return look.strength > 0 and (
+            self._mask is not None or look.fade_from is not None or any(self._palette.networks(s) for s in styles)
+        )
+
+    def _painted(self, original: Image, target: Image) -> Image:
+        assert self.governor is not None
+        small = effects.downsample(original, self.governor.choice.size)
+        styled = self._mask(small, mirrored=self._look.mirror) if self._mask else self._chosen(small)
+        return effects.upsample(self._steady(small, styled, self._look.steady), target)
+
+    def _finished(self, styled: Image, target: Image, look: Look) -> Image:
+        if look.keep_color:
+            styled = effects.keep_color(target, styled, look.keep_color)
+        return effects.compare_split(target, styled) if look.compare else styled
+
+    def _side(self, side: int) -> Callable[[Image], Image]:
+        number = self._sides[side]
+        if number is None:
+            return self._chosen
+        return lambda image: self._palette(image, number, self._look.strength)
+
+    def _chosen(self, image: Image) -> Image:
+        """In the style chosen live, or between two."""
+        look = self._look
+        if look.fade_from is None:
+            return self._palette(image, look.style, look.strength)
+        share = min(1.0, (self._clock() - self._fade_began) / FADE_SECONDS)
+        if share == 1:
+            self._controls.fade_done(look)
+        return self._palette.faded(image, look.fade_from, look.style, share, look.strength)
+
+
+def _sized(image: Image, size: Size) -> Image:
+    """The image at the size going out."""
+    smaller = size.width <= image.shape[1] and size.height <= image.shape[0]
+    return effects.downsample(image, size) if smaller else resize(image, size)

@@ -1,0 +1,86 @@
+"""The preview window."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from ..errors import DeviceError
+from ..frame import Frame
+from .camera import import_cv2
+from .size import Size
+
+# What OpenCV's window toolkits (GTK and Qt, Windows, macOS) call the keys that are no characters.
+_NAMED_KEYS = {
+    **dict.fromkeys((65361, 2424832, 63234), "left"),
+    **dict.fromkeys((65362, 2490368, 63232), "up"),
+    **dict.fromkeys((65363, 2555904, 63235), "right"),
+    **dict.fromkeys((65364, 2621440, 63233), "down"),
+    27: "escape",
+    32: "space",
+}
+_MODIFIERS = 0xFFFF0000  # Shift, num lock and the like, as GTK adds them above the key
+
+
+def has_display() -> bool:
+    """Whether a window can open here. OpenCV aborts the whole process where none can, so ask first."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+class Window:
+    """A resizable window that reports its keys.
+
+    Args:
+        title: its name.
+        size: to begin with; the user may change it.
+        on_key: called with each key pressed, a character or a name such as `space` or `left`.
+
+    Raises DeviceError where there is no display.
+    """
+
+    def __init__(self, title: str, size: Size, *, on_key: Callable[[str], object] = lambda key: None) -> None:
+        if not has_display():
+            raise DeviceError("window: there is no display here; add --virtual, or run on a desktop")
+        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # OpenCV's Qt misses its fonts, aloud
+        self._cv2, self._title, self._on_key = import_cv2(), title, on_key
+        self._full = False
+        self._cv2.namedWindow(title, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
+        self._cv2.resizeWindow(title, *size)
+
+    def write(self, frame: Frame) -> bool:
+        """Shows a frame and passes the key on; False once the user has closed the window."""
+        self._cv2.imshow(self._title, self._cv2.cvtColor(frame.image, self._cv2.COLOR_RGB2BGR))
+        key = key_name(self._cv2.waitKeyEx(1))
+        if key:
+            self._on_key(key)
+        return self._is_open()
+
+    def fill_screen(self, full: bool) -> None:
+        """Full screen, or back to a window."""
+        if full != self._full:
+            mode = self._cv2.WINDOW_FULLSCREEN if full else self._cv2.WINDOW_NORMAL
+            self._cv2.setWindowProperty(self._title, self._cv2.WND_PROP_FULLSCREEN, mode)
+            self._full = full
+
+    def _is_open(self) -> bool:
+        try:
+            return bool(self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1)
+        except self._cv2.error:  # with Qt there is nobody left to ask once the last window is closed
+            return False
+
+    def close(self) -> None:
+        """Twice is fine."""
+        self._cv2.destroyAllWindows()
+
+
+def key_name(code: int) -> str | None:
+    """A key as `Controls.press` takes it, for a code of OpenCV's waitKeyEx; None for no key."""
+    if code < 0:
+        return None
+    plain = code if code in _NAMED_KEYS else code & ~_MODIFIERS
+    if plain in _NAMED_KEYS:
+        return _NAMED_KEYS[plain]
+    return chr(plain).lower() if 32 < plain < 127 else None

@@ -1,0 +1,206 @@
+"""Between camera and sinks: what the controls do to the picture, and to which frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from conftest import assert_images_close, gradient
+
+from livestyle.chain import FADE_SECONDS, Chain
+from livestyle.controls import Controls, Look
+from livestyle.frame import Image
+from livestyle.governor import Governor
+from livestyle.media.size import Size
+from livestyle.palette import Palette
+
+pytest.importorskip("cv2")
+IMAGE = gradient(160, 96)
+
+
+class FakePalette(Palette):
+    """Style n paints everything in level 50 n; 0 is `none`."""
+
+    def __init__(self) -> None:
+        self.sizes: list[tuple[int, int]] = []
+
+    def networks(self, style: int) -> int:
+        return int(style > 0)
+
+    def __call__(self, image: Image, style: int, strength: float = 1.0) -> Image:
+        self.sizes.append((image.shape[1], image.shape[0]))
+        return np.full_like(image, 50 * style) if style else image
+
+    def faded(self, image: Image, first: int, second: int, share: float, strength: float = 1.0) -> Image:
+        return np.full_like(image, round(50 * (first + (second - first) * share)))
+
+
+@pytest.fixture
+def palette() -> FakePalette:
+    return FakePalette()
+
+
+@pytest.fixture
+def controls() -> Controls:
+    return Controls(["none", "one", "two"], Look(style=1, steady=0))
+
+
+Make = Callable[..., Chain]
+
+
+@pytest.fixture
+def make(palette: FakePalette, controls: Controls) -> Make:
+    def govern(full: Size) -> Governor:
+        return Governor(full, fps=30, max_latency=math.inf)
+
+    return lambda **given: Chain(palette, controls, given.pop("govern", govern), **given)
+
+
+def level(image: Image) -> int:
+    assert image.min() == image.max()
+    return int(image.flat[0])
+
+
+def test_the_next_picture_has_the_style_chosen(make: Make, controls: Controls) -> None:
+    chain = make()
+    levels = [level(chain(IMAGE))]
+    controls.press("n")
+    levels.append(level(chain(IMAGE)))
+    assert levels == [50, 100]
+
+
+@pytest.mark.parametrize(("action", "value"), [("strength", 0), ("style", "none")])
+def test_without_style_the_picture_passes_bit_for_bit_and_no_network_runs(
+    make: Make, controls: Controls, palette: FakePalette, action: str, value: object
+) -> None:
+    controls.do(action, value)
+    assert (make()(IMAGE) == IMAGE).all()
+    assert palette.sizes == []
+
+
+def test_the_network_works_at_the_governors_size_and_the_output_keeps_the_cameras(
+    make: Make, palette: FakePalette
+) -> None:
+    chain = make(govern=lambda full: Governor(full, fps=30, max_latency=1, largest=Size(80, 48)))
+    assert chain(IMAGE).shape == IMAGE.shape
+    assert palette.sizes == [(80, 48)]
+
+
+@pytest.mark.parametrize("size", [Size(64, 38), Size(320, 192), Size(99, 33)])
+def test_the_output_has_the_size_asked_for(make: Make, size: Size) -> None:
+    assert make(out_size=size)(IMAGE).shape == (size.height, size.width, 3)
+
+
+def test_a_camera_that_changes_its_size_gets_a_new_governor(make: Make, palette: FakePalette) -> None:
+    chain = make()
+    chain(IMAGE)
+    chain(gradient(64, 64))
+    assert palette.sizes == [(160, 96), (64, 64)]
+
+
+def test_a_crossfade_goes_through_the_middle_and_ends(make: Make, controls: Controls) -> None:
+    now = [10.0]
+    chain = make(clock=lambda: now[0])
+    chain(IMAGE)
+    controls.press("x")
+    levels = []
+    for moment in (0.0, 0.5, 1.0, 1.5):
+        now[0] = 10.0 + moment * FADE_SECONDS
+        levels.append(level(chain(IMAGE)))
+    assert levels == [50, 75, 100, 100]
+    assert controls.look.fade_from is None
+
+
+def test_freeze_repeats_the_last_picture_until_it_ends(make: Make, controls: Controls) -> None:
+    controls.do("style", "none")
+    chain = make()
+    first = chain(IMAGE)
+    controls.press("space")
+    assert chain(IMAGE[:, ::-1]) is first
+    controls.press("space")
+    assert (chain(IMAGE[:, ::-1]) == IMAGE[:, ::-1]).all()
+
+
+def test_mirror_exchanges_left_and_right(make: Make, controls: Controls) -> None:
+    controls.do("style", "none")
+    controls.press("m")
+    assert (make()(IMAGE) == IMAGE[:, ::-1]).all()
+
+
+def test_compare_keeps_the_left_half(make: Make, controls: Controls) -> None:
+    controls.press("c")
+    styled = make()(IMAGE)
+    assert (styled[:, :80] == IMAGE[:, :80]).all()
+    assert (styled[:, 85:] == 50).all()
+
+
+def test_keep_color_keeps_the_cameras_hue(make: Make, controls: Controls) -> None:
+    red = np.zeros((96, 160, 3), np.uint8)
+    red[..., 0] = 200
+    controls.do("keep_color", 1.0)
+    kept = make()(red).astype(int)
+    assert (kept[..., 0] > kept[..., 1] + 60).all()
+
+
+def test_a_still_noisy_picture_gets_steadier(make: Make, controls: Controls, palette: FakePalette) -> None:
+    noise = np.random.default_rng(3)
+    palette.__class__ = type("Noisy", (FakePalette,), {
+        "__call__": lambda self, image, style, strength=1.0: noise.integers(90, 160, image.shape, np.uint8),
+    })  # fmt: skip
+    chain = make()
+    raw = np.stack([chain(IMAGE) for _ in range(8)]).astype(float)
+    controls.do("steady", 1.0)
+    steady = np.stack([chain(IMAGE) for _ in range(16)][8:]).astype(float)
+    assert np.abs(np.diff(steady, axis=0)).mean() < 0.5 * np.abs(np.diff(raw, axis=0)).mean()
+
+
+class HalfMask:
+    """The left half is inside, of the picture as the camera gave it."""
+
+    def mask(self, image: Image, *, mirrored: bool = False) -> np.ndarray:
+        alpha = np.zeros(image.shape[:2], np.uint8)
+        alpha[:, : image.shape[1] // 2] = 255
+        return np.ascontiguousarray(alpha[:, ::-1]) if mirrored else alpha
+
+    def close(self) -> None:
+        """Nothing runs beside."""
+
+
+def test_the_mask_keeps_the_chosen_style_inside(make: Make, controls: Controls) -> None:
+    chain = make(mask=HalfMask(), sides=(None, 0))
+    styled = chain(IMAGE)
+    assert (styled[:, :79] == 50).all()
+    assert_images_close(styled[:, 81:], IMAGE[:, 81:])
+    controls.press("n")
+    assert (chain(IMAGE)[:, :79] == 100).all()
+
+
+def test_both_sides_of_a_mask_have_a_style(make: Make) -> None:
+    styled = make(mask=HalfMask(), sides=(2, 1))(IMAGE)
+    assert (styled[:, :79] == 100).all() and (styled[:, 81:] == 50).all()
+
+
+def test_the_mask_is_mirrored_with_the_picture(make: Make, controls: Controls) -> None:
+    controls.press("m")
+    styled = make(mask=HalfMask(), sides=(None, 0))(IMAGE)
+    assert (styled[:, 81:] == 50).all()
+
+
+def test_the_governor_hears_of_styled_pictures_only(make: Make, controls: Controls) -> None:
+    heard: list[float] = []
+
+    class Listening(Governor):
+        def update(self, engine: float, latency: float, now: float):  # type: ignore[no-untyped-def]
+            heard.append(latency)
+            return super().update(engine, latency, now)
+
+    chain = make(govern=lambda full: Listening(full, fps=30, max_latency=1))
+    chain(IMAGE)
+    chain.observe(0.02)
+    chain.observe(None)
+    controls.press("space")
+    chain(IMAGE)
+    chain.observe(0.03)
+    assert heard == [0.02]

@@ -1,0 +1,256 @@
+"""Sources behind FFmpeg: films and streams over the network, and the screen, each the real thing on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from conftest import MakeFilm
+from PIL import Image as Pillow
+
+from livestyle.errors import DeviceError, InputError
+from livestyle.frame import Image
+from livestyle.media import playback
+from livestyle.media.camera import open_camera
+from livestyle.media.pattern import Pattern, read_number
+from livestyle.media.playback import NetworkStream, Playback, without_password
+from livestyle.media.screen import Region, Screen, grabber, parse_screen
+from livestyle.media.size import Size
+from livestyle.media.watch import Watched
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[str]:
+    """The address of a web server that answers every request so."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with contextlib.suppress(OSError):  # the client has gone
+                answer(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def jpeg(image: Image) -> bytes:
+    data = io.BytesIO()
+    Pillow.fromarray(image).save(data, "jpeg", quality=95)
+    return data.getvalue()
+
+
+def mjpeg(pictures: int) -> Answer:
+    """A network camera of the cheap kind: JPEG after JPEG, then it hangs up."""
+    pattern = Pattern(Size(320, 240))
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        request.end_headers()
+        for number in range(pictures):
+            data = jpeg(pattern.picture(number))
+            request.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data))
+            request.wfile.write(data + b"\r\n")
+
+    return answer
+
+
+def sending(content: bytes) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Type", "video/mp4")
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content)
+
+    return answer
+
+
+# The network
+
+
+def test_a_network_camera_gives_its_pictures_and_its_end_is_a_loss() -> None:
+    with serving(mjpeg(12)) as address, open_camera(f"{address}/video") as source:
+        assert isinstance(source, NetworkStream)
+        assert source.frame_size == Size(320, 240)
+        frames = iter(source)
+        seen = [next(frames) for _ in range(8)]
+        with pytest.raises(DeviceError, match=r"the stream has ended|the connection is lost"):
+            list(frames)
+    numbers = [read_number(frame.image) for frame in seen]
+    assert numbers == list(range(numbers[0] or 0, (numbers[0] or 0) + 8))
+    assert all(a.captured <= b.captured for a, b in itertools.pairwise(seen))
+
+
+def test_a_network_camera_that_hangs_up_is_called_again() -> None:
+    said: list[str] = []
+    with serving(mjpeg(6)) as address, Watched(lambda: open_camera(f"{address}/video"), say=said.append) as source:
+        for _ in source:
+            if any("back after" in line for line in said):
+                break
+    assert "trying again" in said[0]
+
+
+def test_a_film_on_a_web_server_keeps_its_pace_and_ends(make_film: MakeFilm, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    film = make_film("in.mkv", pts=range(25)).read_bytes()
+    with serving(sending(film)) as address, open_camera(f"{address}/in.mkv") as source:
+        frames = list(source)
+    assert len(frames) == 24  # the first one was decoded at opening
+    assert frames[-1].captured - 100 == pytest.approx(24 / 25, abs=0.001)
+    assert source.patience is None
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+def test_an_address_that_does_not_answer_is_given_up(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playback, "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"{scheme}://user:s3cret@127.0.0.1:{silent.getsockname()[1]}/live"
+        began = time.monotonic()
+        with pytest.raises(DeviceError, match=r"\*\*\*@127\.0\.0\.1:\d+/live: cannot be opened") as raised:
+            open_camera(address)
+    assert time.monotonic() - began < 5
+    assert "s3cret" not in str(raised.value)
+
+
+def test_what_is_no_film_at_an_address_is_one_line() -> None:
+    no_film = sending(b"<html>no film</html>" * 100)
+    with serving(no_film) as address, pytest.raises(DeviceError, match="cannot be opened") as raised:
+        open_camera(f"{address}/?token=s3cret")
+    assert "s3cret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://admin:s3cret@10.0.0.1:554/live", "rtsp://***@10.0.0.1:554/live"),
+        ("rtsp://admin:s3/c@ret@10.0.0.1/live", "rtsp://***@10.0.0.1/live"),
+        ("http://10.0.0.1/video?user=a&password=s3cret&size=2", "http://10.0.0.1/video?user=a&password=***&size=2"),
+        ("http://10.0.0.1/?access_token=s3cret#t=5", "http://10.0.0.1/?access_token=***#t=5"),
+        ("rtsp://10.0.0.1/live", "rtsp://10.0.0.1/live"),
+    ],
+)
+def test_passwords_are_not_shown(address: str, shown: str) -> None:
+    assert without_password(address) == shown
+
+
+def test_a_film_without_end_closes_while_it_waits(make_film: MakeFilm) -> None:
+    source = Playback(make_film(pts=[0, 1, 5000]))
+    began = threading.Event()
+    reader = threading.Thread(target=lambda: [began.set() for _ in source])
+    reader.start()
+    assert began.wait(10)
+    source.close()
+    reader.join(5)
+    assert not reader.is_alive()
+
+
+# The screen
+
+
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [("screen", None), ("screen:10,20,640x360", Region(10, 20, Size(640, 360)))],
+)
+def test_a_part_of_the_screen_is_chosen_by_its_words(text: str, region: Region | None) -> None:
+    assert parse_screen(text) == region
+
+
+@pytest.mark.parametrize("text", ["screen:", "screen:1,2", "screen:1,2,3", "screen:1,2,0x5", "screen:-1,2,3x4"])
+def test_another_part_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="screen"):
+        parse_screen(text)
+
+
+def test_without_a_display_there_is_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(DeviceError, match="there is no X display here"):
+        Screen()
+
+
+def test_each_system_has_its_grabber(monkeypatch: pytest.MonkeyPatch) -> None:
+    region = Region(10, 20, Size(64, 48))
+    monkeypatch.setenv("DISPLAY", ":7")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert grabber(region, 30) == (
+        ":7+10,20",
+        "x11grab",
+        {"framerate": "30", "fpsprobesize": "0", "video_size": "64x48"},
+    )
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert grabber(region, 30)[2]["offset_x"] == "10"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert grabber(None, 30)[1] == "avfoundation"
+
+
+def paint(display: str, color: int) -> None:
+    """Makes the whole screen one colour."""
+    x = ctypes.CDLL("libX11.so.6")
+    x.XOpenDisplay.restype, x.XDefaultRootWindow.restype = ctypes.c_void_p, ctypes.c_ulong
+    connection = ctypes.c_void_p(x.XOpenDisplay(display.encode()))
+    root = ctypes.c_ulong(x.XDefaultRootWindow(connection))
+    x.XSetWindowBackground(connection, root, ctypes.c_ulong(color))
+    x.XClearWindow(connection, root)
+    x.XCloseDisplay(connection)
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    """A virtual X display of one colour, red 200, green 100, blue 50."""
+    if not shutil.which("Xvfb"):
+        pytest.skip("Xvfb is not installed")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "320x240x24", "-nolisten", "tcp", "-noreset"]
+    with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            name = f":{pipe.readline().strip()}"
+        paint(name, 0xC86432)
+        yield name
+        server.terminate()
+
+
+@pytest.mark.parametrize(("text", "size"), [("screen", Size(320, 240)), ("screen:100,50,64x48", Size(64, 48))])
+def test_the_screen_is_a_camera(text: str, size: Size, display: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", display)
+    with open_camera(text) as source:
+        assert source.frame_size == size
+        frames = list(itertools.islice(source, 20))
+    assert frames[2].image.shape == (size.height, size.width, 3)
+    assert frames[2].image[20:-20, 20:-20].reshape(-1, 3).mean(axis=0) == pytest.approx([200, 100, 50], abs=1)
+    assert (frames[-1].captured or 0) - (frames[0].captured or 0) > 0.3  # it comes at its own pace
+
+
+def test_a_region_beside_the_display_is_an_error(display: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", display)
+    with pytest.raises(DeviceError, match="is the region on the display"):
+        open_camera("screen:300,0,640x360")
