@@ -101,8 +101,9 @@ def upsample(styled: Image, guide: Image) -> Image:
     large: Image = cv2.resize(styled, size)
     for rows in _blocks(guide):
         lost = cv2.subtract(luma[rows], blurred[rows], dtype=cv2.CV_16S)
-        steps = cv2.subtract(slope[rows], 128, dtype=cv2.CV_16S)
-        detail = cv2.add(cv2.multiply(lost, steps, lost, 1 / SLOPE_STEPS), 128, dtype=cv2.CV_8U)
+        steps = np.subtract(slope[rows], 128, dtype=np.int16)
+        cv2.multiply(lost, steps, lost, 1 / SLOPE_STEPS)
+        detail = cv2.addWeighted(lost, 1, lost, 0, 128, dtype=cv2.CV_8U)  # cv2.add takes (4, 1) for a scalar
         cv2.addWeighted(large[rows], 1, cv2.merge([detail] * 3), 1, -128, large[rows])
     return large
 
@@ -124,7 +125,7 @@ def _slope(guide: Image, styled: Image) -> Image:
     guide_mean, styled_mean = mean(guide), mean(styled)
     covariance = cv2.subtract(mean(guide, styled), cv2.multiply(guide_mean, styled_mean))
     variance = cv2.subtract(mean(guide, guide), cv2.multiply(guide_mean, guide_mean))
-    slope = cv2.divide(covariance, cv2.add(cv2.max(variance, 0), FLAT))
+    slope = cv2.divide(covariance, np.maximum(variance, 0) + np.float32(FLAT))
     steps: Image = cv2.addWeighted(slope, SLOPE_STEPS, slope, 0, 128, dtype=cv2.CV_8U)
     return steps
 

@@ -54,7 +54,8 @@ class LiveStats:
         lines = [
             f"camera {self.camera_fps:.1f} fps, output {self.output_fps:.1f} fps",
             f"latency p50 / p95: {latency}, dropped {self.dropped}",
-            ", ".join(filter(None, (self.why or self.size, self.device))),
+            self.why or self.size,
+            self.device,
         ]
         if self.audio_delay_ms is not None:
             lines.append(f"audio delay to set for lip-sync: {self.audio_delay_ms} ms")

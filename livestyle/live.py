@@ -124,7 +124,7 @@ def run_live(
 
 def _watched(options: LiveOptions, say: Callable[[str], object]) -> Watched:
     return Watched(
-        lambda: open_camera(options.camera, size=options.camera_size, fps=options.camera_fps),
+        lambda: open_camera(options.camera, size=options.camera_size, fps=options.camera_fps, say=say),
         give_up=options.give_up,
         say=say,
     )

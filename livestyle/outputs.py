@@ -94,7 +94,7 @@ class Outputs:
         image = frame.image
         if "help" in on:
             image = draw_lines(image, help_lines(), "middle")
-        if "statistics" in on:
+        elif "statistics" in on:
             image = draw_lines(image, self._meter.lines(), "top")
         if self._message and self._clock() < self._message_ends:
             image = draw_lines(image, [self._message], "bottom")

@@ -87,7 +87,7 @@ class Motion:
         if cv2.mean(weight)[0] < CUT * 256 * share:
             return None
         if moves is None:
-            self._reference = self._mixer(past, present, weight)
+            pass
             return Seen(weight, None, None, any(light))
         still = cv2.subtract(weight, moves)
         self._reference = self._mixer(past, present, still)  # warped again and again it would blur

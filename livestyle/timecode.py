@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,9 @@ def decode_time(image: Image) -> int | None:
     gray = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     if min(gray.shape) < ROWS * _LEAST_BLOCK:
         return None
-    found = _read(_middle(gray))
-    if found is not None:
-        return found
-    return next((ms for board in _boards(gray) if (ms := _read(board)) is not None), None)
+    block = min(gray.shape[0] / ROWS, gray.shape[1] / COLUMNS)
+    boards = chain((_middle(gray, int(block)), _middle(gray, block)), _boards(gray))
+    return next((ms for board in boards if (ms := _read(board)) is not None), None)
 
 
 def _board(ms: int) -> NDArray[np.uint8]:
@@ -76,11 +76,10 @@ def _check(ms: int) -> int:
     return binascii.crc_hqx(ms.to_bytes(4, "big"), 0xFFFF)
 
 
-def _middle(gray: Gray) -> Gray:
-    """The board as `encode_time` places it, whatever the picture was scaled by."""
-    block = min(gray.shape[0] / ROWS, gray.shape[1] / COLUMNS)
-    top, left = (gray.shape[0] - ROWS * block) / 2, (gray.shape[1] - COLUMNS * block) / 2
-    return gray[round(top) : round(top + ROWS * block), round(left) : round(left + COLUMNS * block)]
+def _middle(gray: Gray, block: float) -> Gray:
+    """The board as `encode_time` places it, with blocks of whole pixels, or of others after scaling."""
+    top, left = int((gray.shape[0] - ROWS * block) / 2), int((gray.shape[1] - COLUMNS * block) / 2)
+    return gray[top : top + round(ROWS * block), left : left + round(COLUMNS * block)]
 
 
 def _read(board: Gray) -> int | None:

@@ -105,6 +105,7 @@ def test_switches_take_a_value_or_change_over(controls: Controls) -> None:
         ("style", None, "from 1 to 3"),
         ("strength", 1.1, "from 0 to 1"),
         ("strength", float("nan"), "from 0 to 1"),
+        ("strength", 10**400, "from 0 to 1"),
         ("strength", "0.5", "from 0 to 1"),
         ("strength", None, "from 0 to 1"),
         ("mirror", 1, "true or false"),

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import assert_images_close, gradient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livestyle.effects import compare_split, downsample, fade, keep_color, mirrored, upsample
@@ -130,6 +130,7 @@ PAIRS: dict[str, Callable[[Image, Image], Image]] = {
 
 
 @pytest.mark.parametrize("effect", PAIRS.values(), ids=PAIRS)
+@settings(deadline=None)
 @given(width=st.integers(1, 40), height=st.integers(1, 40))
 def test_any_size_works_and_nothing_is_written_to(
     effect: Callable[[Image, Image], Image], width: int, height: int

@@ -14,7 +14,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
@@ -39,6 +39,7 @@ def coded(ms: int = MS) -> Image:
 # The code
 
 
+@settings(deadline=None)
 @given(times, st.integers(36, 800), st.integers(24, 800))
 def test_the_time_is_read_back_at_any_size(ms: int, width: int, height: int) -> None:
     assert decode_time(encode_time(np.full((height, width, 3), 90, np.uint8), ms)) == ms
@@ -75,6 +76,7 @@ def test_jpeg_with_a_quarter_of_the_colour_does_no_harm(quality: int) -> None:
     assert decode_time(np.array(Pillow.open(stored))) == MS
 
 
+@settings(deadline=None)
 @given(low=st.integers(0, 90), high=st.integers(140, 255), gamma=st.floats(0.4, 2.5), seed=st.integers(0, 99))
 def test_exposure_noise_and_uneven_light_do_no_harm(low: int, high: int, gamma: float, seed: int) -> None:
     light = np.linspace(0.6, 1.0, 640)[None, :, None]
@@ -121,6 +123,7 @@ def test_styles_leave_it_readable(style: str, size: tuple[int, int]) -> None:
 # Refusals
 
 
+@settings(deadline=None)
 @given(times, times, st.integers(90, 270))
 def test_a_torn_picture_is_refused_or_one_of_its_times(first: int, second: int, row: int) -> None:
     torn = coded(first)
@@ -136,12 +139,14 @@ def test_every_tear_between_rows_of_bits_is_refused() -> None:
         assert decode_time(torn) is None, row
 
 
+@settings(deadline=None)
 @given(times, times)
 def test_two_times_in_one_exposure_are_refused(first: int, second: int) -> None:
     mixed = ((coded(first).astype(int) + coded(second)) // 2).astype(np.uint8)
     assert decode_time(mixed) == (first if first == second else None)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200))
 def test_pictures_without_a_time_are_refused(seed: int) -> None:
     noise = np.random.default_rng(seed).integers(0, 256, (24, 36, 3), np.uint8)

@@ -261,7 +261,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if sys.platform != "linux" or os.geteuid() or subprocess.run(mounting, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small disk needs root on Linux")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a failed test may hold a file
 
 
 def test_a_full_disk_ends_the_recording_and_keeps_it(small_disk: Path) -> None:

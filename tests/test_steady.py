@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import assert_images_close, gradient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -110,9 +110,7 @@ def test_what_a_moving_head_uncovers_has_no_ghost_of_it(amount: float) -> None:
     places = [60 + 6 * t for t in range(24)]
     images = [np.where(disc(x)[..., None], np.uint8(30), scene()) for x in places]
     outputs = run(images, [style(image) for image in images], amount)
-    trails = [
-        rms(outputs[t], style(images[t]), disc(places[t - 1]) & ~disc(places[t])) for t in range(1, len(places))
-    ]
+    trails = [rms(outputs[t], style(images[t]), disc(places[t - 1]) & ~disc(places[t])) for t in range(1, len(places))]
     assert max(trails) < 5  # the head is 100 levels from its background
 
 
@@ -154,6 +152,7 @@ def test_a_change_too_slow_to_see_from_frame_to_frame_does_not_lag_far_behind() 
     assert max(rms(o, i, lamp[..., 0] > 0.5) for o, i in zip(outputs, images, strict=True)) < 6
 
 
+@settings(deadline=None)
 @given(width=st.integers(1, 70), height=st.integers(1, 70), amount=st.floats(0, 1), shift=st.integers(0, 9))
 def test_any_size_works_and_inputs_are_not_written_to(width: int, height: int, amount: float, shift: int) -> None:
     steady = Steady()

@@ -162,15 +162,17 @@ def cameras() -> dict[str, Any]:
 def camera(source: str) -> dict[str, Any]:
     """A second of a camera: what it really gives, and its warnings."""
     from ..errors import LivestyleError
-    from ..media.camera import open_camera
+    from ..media.camera import Camera, open_camera
 
     said: list[str] = []
     try:
         with open_camera(source, say=said.append) as opened:
             seen = watch(opened)
+            shortfall = opened.shortfall() if isinstance(opened, Camera) else None
     except LivestyleError as error:
         return {"error": str(error)}
-    return seen | {"warnings": [line.removeprefix("warning: ") for line in said if line.startswith("warning: ")]}
+    warnings = [line.removeprefix("warning: ") for line in said if line.startswith("warning: ")]
+    return seen | {"warnings": warnings + ([shortfall] if shortfall else [])}
 
 
 def watch(opened: LiveSource, *, clock: Callable[[], float] = time.perf_counter) -> dict[str, Any]:

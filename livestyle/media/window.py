@@ -47,15 +47,17 @@ class Window:
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # OpenCV's Qt misses its fonts, aloud
         self._cv2, self._title, self._on_key = import_cv2(), title, on_key
         self._full = False
-        self._cv2.namedWindow(title, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
+        flags = self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO | self._cv2.WINDOW_GUI_NORMAL  # no toolbar
+        self._cv2.namedWindow(title, flags)
         self._cv2.resizeWindow(title, *size)
 
     def write(self, frame: Frame) -> bool:
-        """Shows a frame and passes the key on; False once the user has closed the window."""
+        """Shows a frame and passes the keys on; False once the user has closed the window."""
         self._cv2.imshow(self._title, self._cv2.cvtColor(frame.image, self._cv2.COLOR_RGB2BGR))
-        key = key_name(self._cv2.waitKeyEx(1))
-        if key:
-            self._on_key(key)
+        while (code := self._cv2.waitKeyEx(1)) >= 0:
+            key = key_name(code)
+            if key:
+                self._on_key(key)
         return self._is_open()
 
     def fill_screen(self, full: bool) -> None:
