@@ -123,11 +123,27 @@ def styles(as_json: bool) -> None:
 @click.option(
     "--peer", type=click.Path(path_type=Path), help="An ONNX network (uint8 NHWC) to run frame by frame beside it."
 )
+@click.option("--loop", is_flag=True, help="Measure the delay from camera to screen instead.")
+@click.option("--camera", default="screen", show_default=True, help="For --loop: one that looks at the screen.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def bench(
-    source: Path | None, style: str, size: Size | int, frames: int, device: str, peer: Path | None, as_json: bool
+    source: Path | None,
+    style: str,
+    size: Size | int,
+    frames: int,
+    device: str,
+    peer: Path | None,
+    loop: bool,
+    camera: str,
+    as_json: bool,
 ) -> None:
-    """Measure file to file, tensor only, and each stage's share."""
+    """Measure file to file, tensor only, and each stage's share; or with --loop the delay of the live picture."""
+    if loop:
+        from .loop_command import measure_delay
+
+        delay = measure_delay(camera, style=style, device=device, frames=frames)
+        click.echo(json.dumps(delay.row(), indent=2) if as_json else delay.line())
+        return
     from .bench import report, run_bench
 
     result = run_bench(source, style=style, size=size, frames=frames, device=device, peer=peer)

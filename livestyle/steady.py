@@ -65,33 +65,41 @@ class Motion:
         self._cv2 = cv2
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._luma: Plane | None = None
-        self._reference: Image | None = None
-        self._mixer = Mixer(cv2)
+        self._reference: Field | None = None
 
     def see(self, image: Image, share: float) -> Seen | None:
         """What moved since the last frame; None if the scene is new."""
         cv2, present = self._cv2, shrunk(self._cv2, image, SMALL_SIDE)
         luma = cv2.cvtColor(present, cv2.COLOR_RGB2GRAY)
-        past, before = self._reference, self._luma
-        self._reference, self._luma = present, luma
-        if past is None or before is None or past.shape != present.shape:
+        reference, before = self._reference, self._luma
+        self._reference, self._luma = present.astype(np.float32), luma
+        if reference is None or before is None or reference.shape != present.shape:
             return None
+        past = cv2.convertScaleAbs(reference)
         change = self._change(present, past, 5)
         flow = moves = None
         if min(luma.shape) >= FLOW_SIDE and cv2.minMaxLoc(change)[1] > 25 * NOISE:
             past, flow, moves = self._followed(present, past, change, luma, before)
         light = self._light(present, past)
         if any(light):
-            past = cv2.add(past, light)
+            past, reference = cv2.add(past, light), cv2.add(reference, light)
         weight = self._weight(self._change(present, past, 3), luma, flow, share)
         if cv2.mean(weight)[0] < CUT * 256 * share:
             return None
         if moves is None:
-            pass
+            self._reference = self._averaged(reference, present, weight)
             return Seen(weight, None, None, any(light))
         still = cv2.subtract(weight, moves)
-        self._reference = self._mixer(past, present, still)  # warped again and again it would blur
+        self._reference = self._averaged(reference, present, still)  # warped again and again it would blur
         return Seen(still, cv2.min(weight, moves), flow, any(light))
+
+    def _averaged(self, reference: Field, present: Image, weight: Plane) -> Field:
+        """As `Mixer` does it, in fractions of a level: here the slowest of changes must add up."""
+        cv2 = self._cv2
+        kept = cv2.subtract(reference, present, dtype=cv2.CV_32F)
+        kept = cv2.multiply(kept, cv2.merge([weight] * 3), kept, 1 / 256, cv2.CV_32F)
+        averaged: Field = cv2.add(kept, present, kept, dtype=cv2.CV_32F)
+        return averaged
 
     def _followed(
         self, present: Image, past: Image, change: Plane, luma: Plane, before: Plane
@@ -254,7 +262,8 @@ class Steady:
     def _blend_moving(self, output: Image, past: Image, styled: Image, weight: Plane, flow: Field) -> None:
         """Mixes the coarse part of the past, moved along the flow, into the coarse part of the present."""
         cv2 = self._cv2
-        now, then = (shrunk(cv2, picture, COARSE_SIDE) for picture in (styled, past))
+        side = min(COARSE_SIDE, (max(styled.shape[:2]) + 1) // 2)
+        now, then = (shrunk(cv2, picture, side) for picture in (styled, past))
         step = -(-styled.shape[0] // now.shape[0])
         box = _box(weight, styled.shape, step)
         if box is None:

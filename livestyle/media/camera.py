@@ -212,9 +212,11 @@ def open_camera(
 
         return parse_pattern(source)
     if re.match(r"screen(:|$)", source):
-        from .screen import Screen, parse_screen
+        from .grab import GrabbedScreen
+        from .screen import parse_screen
 
-        return Screen(parse_screen(source), fps=fps)
+        parse_screen(source)
+        return GrabbedScreen(source, fps=fps or 30.0)
     if "://" in source:
         from .playback import NetworkStream
 

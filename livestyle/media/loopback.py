@@ -15,7 +15,7 @@ from ..errors import DeviceError
 from . import v4l2
 from .size import Size
 
-DEV, SYS, PROC = Path("/dev"), Path("/sys"), Path("/proc")
+DEV, SYS, PROC, MODULES = Path("/dev"), Path("/sys"), Path("/proc"), Path("/lib/modules")
 LOAD = "modprobe v4l2loopback card_label=livestyle exclusive_caps=1"  # browsers list no other
 RELOAD = "sudo modprobe -r v4l2loopback && sudo modprobe v4l2loopback card_label=livestyle exclusive_caps=0"
 
@@ -118,11 +118,11 @@ def _capabilities(path: Path) -> int:
 def _require_no_writer(path: Path, capabilities: int) -> None:
     """With exclusive_caps=1 a device that is written to says so; else only the writer's open file does."""
     users = list(_users(path))
+    if writers := [user for user in users if user[1]]:
+        raise DeviceError(f"is written to{_by(writers)} already: end that, or load the driver with devices=2")
     if not capabilities & v4l2.OUTPUT:
         told = f"is in use{_by(users)}: close it there"
         raise DeviceError(f"{told}; if nothing writes to it, its driver is stuck: {RELOAD}" if _is_old() else told)
-    if writers := [user for user in users if user[1]]:
-        raise DeviceError(f"is written to{_by(writers)} already: end that, or make two with devices=2")
 
 
 def _try_format(device: Loopback, size: Size) -> Place:
@@ -182,9 +182,9 @@ def _refusal(error: OSError) -> str:
 
 def how_to_load() -> str:
     """The line that makes a virtual camera where there is none."""
-    modules = Path("/lib/modules") / platform.release() / "modules.dep"
+    listed = MODULES / platform.release() / "modules.dep"
     with suppress(OSError):
-        if "/v4l2loopback.ko" in modules.read_text(errors="replace"):
+        if "/v4l2loopback.ko" in listed.read_text(errors="replace"):
             return f"load its driver: sudo {LOAD}"
     install = "sudo apt-get install v4l2loopback-dkms linux-headers-$(uname -r)"
     return f"its driver is not installed: {install} && sudo {LOAD}"

@@ -85,7 +85,7 @@ class VirtualCamera:
         height, width = image.shape[:2]
         if (width, height) == self.size:
             return np.ascontiguousarray(image)
-        left, top, inner = _inside(Size(width, height), self.size)
+        left, top, inner = inside(Size(width, height), self.size)
         if self._canvas is None:
             self._canvas = np.zeros((self.size.height, self.size.width, 3), np.uint8)
         elif inner != self.size:
@@ -94,10 +94,10 @@ class VirtualCamera:
         return self._canvas
 
 
-def _inside(image: Size, size: Size) -> tuple[int, int, Size]:
+def inside(image: Size, size: Size) -> tuple[int, int, Size]:
     """Left, top and size of the largest picture of that shape within `size`, its place on whole chroma samples."""
     scale = min(size.width / image.width, size.height / image.height)
-    inner = Size(min(size.width, round(image.width * scale)), min(size.height, round(image.height * scale)))
+    inner = Size(max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     left, top = (size.width - inner.width) // 2, (size.height - inner.height) // 2
     return left - left % 2, top - top % 2, inner
 
