@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,6 @@ from .palette import Palette
 from .pipeline import Stats, run
 
 if TYPE_CHECKING:
-    from .media.microphone import Microphone
     from .media.recorder import Recorder
 
 
@@ -71,7 +71,7 @@ class LiveOptions:
 def run_live(
     options: LiveOptions,
     palette: Palette,
-    controls: Controls,
+    controls: Controls | None = None,
     *,
     mask: MaskSource | None = None,
     sides: tuple[int | None, int | None] = (None, None),
@@ -79,9 +79,11 @@ def run_live(
 ) -> tuple[Stats, Meter]:
     """Styles a camera until the user has had enough, the source ends or `frames` are out.
 
+    Without `controls`, the first style of the palette is shown and the others wait for their keys.
     The newest frame wins: what the engine cannot keep up with is forgotten and counted.
     Raises DeviceError if there is no camera, or nowhere to show it.
     """
+    controls = controls or Controls(palette.styles)
     show = options.window and has_display()
     if not (show or options.virtual is not None or options.record or options.mjpeg_port is not None):
         raise DeviceError(
@@ -95,7 +97,6 @@ def run_live(
             stack.enter_context(closing(mask))
         source = stack.enter_context(_watched(options, say))
         say(source.describe())
-        out_size = fit(source.frame_size, options.out_size)
         rate = source.rate
 
         def govern(full: Size) -> Governor:
@@ -104,15 +105,15 @@ def run_live(
             )
 
         chain = Chain(palette, controls, govern, out_size=options.out_size, mask=mask, sides=sides)
-        outputs = _open_outputs(options, controls, meter, stack, out_size, rate, show, lambda: source.status, say)
-        written = 0
+        opening = _Opening(options, fit(source.frame_size, options.out_size), rate, stack, say)
+        outputs = opening.outputs(controls, meter, show=show, status=lambda: source.status)
+        opening.ports(controls, meter, keys=not show)
+        written = itertools.count(1)
 
         def write(frame: Frame) -> bool:
-            nonlocal written
-            written += 1
             go_on = outputs.write(frame)
             chain.observe(None if frame.captured is None else time.monotonic() - frame.captured)
-            return go_on and written != options.frames
+            return go_on and next(written) != options.frames
 
         def note(stats: Stats) -> None:
             if chain.governor:
@@ -138,96 +139,81 @@ def _counted(source: Watched, chain: Chain, meter: Meter) -> Iterator[Frame]:
             yield frame
 
 
-def _open_outputs(
-    options: LiveOptions,
-    controls: Controls,
-    meter: Meter,
-    stack: ExitStack,
-    size: Size,
-    rate: Fraction,
-    show: bool,
-    status: Callable[[], str | None],
-    say: Callable[[str], object],
-) -> Outputs:
-    """All sinks and ports the options ask for, closed with the stack."""
+@dataclass(frozen=True)
+class _Opening:
+    """Opens what a run asks for; the stack closes it."""
 
-    def press(key: str) -> None:
-        outputs.tell(controls.press(key))
+    options: LiveOptions
+    size: Size
+    rate: Fraction
+    stack: ExitStack
+    say: Callable[[str], object]
 
-    window = stack.enter_context(closing(Window("livestyle", size, on_key=press))) if show else None
-    microphone = _open_microphone(options, stack)
+    def outputs(self, controls: Controls, meter: Meter, *, show: bool, status: Callable[[], str | None]) -> Outputs:
+        """All sinks as one."""
 
-    def open_recorder(target: Path | None) -> Recorder:
+        def press(key: str) -> None:
+            outputs.tell(controls.press(key))
+
+        window = self.stack.enter_context(closing(Window("livestyle", self.size, on_key=press))) if show else None
+        outputs = Outputs(
+            list(self._sinks()),
+            controls,
+            meter,
+            window=window,
+            status=status,
+            recorder=self._recorders(),
+            record=self.options.record,
+            say=self.say,
+        )
+        return self.stack.enter_context(closing(outputs))
+
+    def _sinks(self) -> Iterator[Sink]:
+        if self.options.virtual is not None:
+            from .media.virtual import VirtualCamera
+
+            device = self.options.virtual or None
+            camera = self.stack.enter_context(closing(VirtualCamera(self.size, self.rate, device=device)))
+            self.say(f"virtual camera: {camera.describe()}")
+            yield camera
+        if self.options.mjpeg_port is not None:
+            from .media.mjpeg import MjpegServer
+
+            server = self.stack.enter_context(closing(MjpegServer(self.options.mjpeg_port)))
+            self.say(f"picture at {server.url}")
+            yield server
+
+    def _recorders(self) -> Callable[[Path | None], Recorder]:
+        """What opens a recording, of the file asked for or one with a new name; the microphone stays open."""
         from .media.recorder import Recorder
 
-        overwrite = options.overwrite and target is not None
-        target = target or file_for_now(".mp4")
-        return Recorder(target, size, rate, overwrite=overwrite, microphone=microphone)
+        microphone = None
+        if self.options.microphone is not None:
+            from .media.microphone import open_microphone
 
-    outputs = Outputs(
-        _open_sinks(options, stack, size, rate, say),
-        controls,
-        meter,
-        window=window,
-        status=status,
-        recorder=open_recorder,
-        record=options.record,
-        say=say,
-    )
-    stack.enter_context(closing(outputs))
-    _open_ports(options, controls, meter, stack, say, keys=not show)
-    return outputs
+            microphone = self.stack.enter_context(open_microphone(self.options.microphone or None))
 
+        def record(target: Path | None) -> Recorder:
+            overwrite = self.options.overwrite and target is not None
+            target = target or file_for_now(".mp4")
+            return Recorder(target, self.size, self.rate, overwrite=overwrite, microphone=microphone)
 
-def _open_microphone(options: LiveOptions, stack: ExitStack) -> Microphone | None:
-    if options.microphone is None:
-        return None
-    from .media.microphone import open_microphone
+        return record
 
-    return stack.enter_context(open_microphone(options.microphone or None))
+    def ports(self, controls: Controls, meter: Meter, *, keys: bool) -> None:
+        """The ways of steering beside the window's: `keys` are the terminal's."""
+        if self.options.control_port is not None:
+            from .control_port import ControlPort
 
+            port = ControlPort(controls, self.options.control_port, statistics=meter.row)
+            self.say(f"control port: {self.stack.enter_context(closing(port)).url}")
+        if self.options.osc_port is not None:
+            from .osc import OscPort
+            from .ports import new_token
 
-def _open_sinks(
-    options: LiveOptions, stack: ExitStack, size: Size, rate: Fraction, say: Callable[[str], object]
-) -> list[Sink]:
-    sinks: list[Sink] = []
-    if options.virtual is not None:
-        from .media.virtual import VirtualCamera
+            osc = self.stack.enter_context(closing(OscPort(controls, self.options.osc_port, token=new_token())))
+            self.say(f"OSC: port {osc.port}, addresses {osc.prefix}...")
+        if keys and sys.stdin is not None and sys.stdin.isatty():
+            from .terminal import TerminalKeys
 
-        camera = stack.enter_context(closing(VirtualCamera(size, rate, device=options.virtual or None)))
-        say(f"virtual camera: {camera.describe()}")
-        sinks.append(camera)
-    if options.mjpeg_port is not None:
-        from .media.mjpeg import MjpegServer
-
-        server = stack.enter_context(closing(MjpegServer(options.mjpeg_port)))
-        say(f"picture at {server.url}")
-        sinks.append(server)
-    return sinks
-
-
-def _open_ports(
-    options: LiveOptions,
-    controls: Controls,
-    meter: Meter,
-    stack: ExitStack,
-    say: Callable[[str], object],
-    *,
-    keys: bool,
-) -> None:
-    """The ways of steering beside the window."""
-    if options.control_port is not None:
-        from .control_port import ControlPort
-
-        port = stack.enter_context(closing(ControlPort(controls, options.control_port, statistics=meter.row)))
-        say(f"control port: {port.url}")
-    if options.osc_port is not None:
-        from .osc import OscPort
-        from .ports import new_token
-
-        osc = stack.enter_context(closing(OscPort(controls, options.osc_port, token=new_token())))
-        say(f"OSC: port {osc.port}, addresses {osc.prefix}...")
-    if keys and sys.stdin is not None and sys.stdin.isatty():
-        from .terminal import TerminalKeys
-
-        stack.enter_context(TerminalKeys(controls, say))
+            self.stack.enter_context(TerminalKeys(controls, self.say))

@@ -1,10 +1,11 @@
-"""A camera in a window, q quits:  python samples/camera.py [CAMERA] [STYLE] [FRAMES]"""
+"""A camera in a window, q quits, ? shows the keys:  python samples/camera.py [CAMERA] [STYLE] [FRAMES]"""
 
 import sys
 
-import livestyle
-from livestyle.live import run_live
+from livestyle.live import LiveOptions, run_live
+from livestyle.palette import Palette
 
 camera, style, frames = [*sys.argv[1:], *["0", "starry", "0"][len(sys.argv) - 1 :]]
-stats = run_live(camera, livestyle.load(style), frames=int(frames) or None)
+stats, meter = run_live(LiveOptions(camera, frames=int(frames) or None), Palette([style]))
 print(f"{stats.frames} frames at {stats.fps:.0f} fps, {stats.dropped} forgotten to stay live")
+print(*meter.lines(), sep="\n")

@@ -17,10 +17,10 @@ from livestyle.steady import Steady
 WIDTH, HEIGHT = 320, 180
 
 
-def scene(seed: int = 0, width: int = WIDTH, height: int = HEIGHT) -> Image:
-    """A soft random picture with texture at many scales."""
+def scene(seed: int = 0, width: int = WIDTH, height: int = HEIGHT, *, finest: int = 4) -> Image:
+    """A random picture with texture at many scales, the finest of that many pixels."""
     random, layers = np.random.default_rng(seed), np.zeros((height, width, 3), np.float32)
-    for side in (2, 8, 40):
+    for side in (finest, 4 * finest, 40):
         small = random.normal(0, 30, (max(2, height // side), max(2, width // side), 3)).astype(np.float32)
         layers += cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.clip(layers + 128, 20, 235).astype(np.uint8)
@@ -125,7 +125,7 @@ def test_what_a_moving_head_uncovers_has_no_ghost_of_it(amount: float) -> None:
 
 @pytest.mark.parametrize("speed", [0.3, 1.5, 4.0], ids=lambda pixels: f"{pixels} pixels a frame")
 def test_a_moving_camera_does_not_blur(speed: float) -> None:
-    wide = scene(0, WIDTH + 120, HEIGHT)
+    wide = scene(0, WIDTH + 120, HEIGHT, finest=2)
     matrices = [np.array([[1, 0, -speed * t], [0, 1, 0.0]]) for t in range(24)]
     images = [cv2.warpAffine(wide, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC) for matrix in matrices]
     outputs = run(images, [style(image) for image in images], 0.5)
