@@ -15,7 +15,7 @@ class ControlPort:
 
     Args:
         port: 0 for any that is free.
-        statistics: called for each `state`, to be told with it.
+        statistics: called for each `state`, told with it as `measured`.
 
     Attributes:
         url: the address, with its token; `state` and `do` come behind it.
@@ -33,7 +33,7 @@ class ControlPort:
     def _answer(self, request: Request) -> Reply:
         if (request.method, request.path) == ("GET", "state"):
             state = self._controls.state()
-            return as_json(state | {"statistics": self._statistics()} if self._statistics else state)
+            return as_json(state | {"measured": self._statistics()} if self._statistics else state)
         if (request.method, request.path) == ("POST", "do"):
             return self._do(request.body)
         return NOT_FOUND

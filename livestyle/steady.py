@@ -182,8 +182,8 @@ class Mixer:
             self._room[present.shape] = [np.empty(present.shape, np.uint8) for _ in range(2)]
         kept, weights = self._room[present.shape]
         cv2.absdiff(past, present, kept)
-        cv2.subtract(kept, (1, 1, 1, 0), kept)
-        cv2.multiply(kept, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB, weights), kept, 1 / 256)
+        cv2.multiply(kept, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB, weights), weights, 1 / 256)
+        cv2.min(cv2.subtract(kept, (1, 1, 1, 0), kept), weights, kept)
         np.maximum(past, cv2.subtract(present, kept, weights), out=output)
         np.minimum(output, cv2.add(present, kept, weights), out=output)
 

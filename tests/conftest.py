@@ -13,6 +13,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 import pytest
+from desktop import screen  # noqa: F401 (a fixture)
 
 from livestyle import cli
 from livestyle.frame import Image

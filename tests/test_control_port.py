@@ -83,6 +83,6 @@ def test_state_cannot_be_posted_nor_an_order_got(port: ControlPort) -> None:
 def test_statistics_come_with_the_state(controls: Controls) -> None:
     port = ControlPort(controls, 0, statistics=lambda: {"fps": 29.9})
     try:
-        assert ask(port.url + "state") == (200, {**controls.state(), "statistics": {"fps": 29.9}})
+        assert ask(port.url + "state") == (200, {**controls.state(), "measured": {"fps": 29.9}})
     finally:
         port.close()

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -128,90 +124,3 @@ def test_a_film_as_camera_plays_at_its_own_pace(make_film: MakeFilm, monkeypatch
         frames = list(source)
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
     assert slept == pytest.approx([0, 0.04, 0.04, 0.32, 0.04])
-
-
-# With one
-
-
-@pytest.fixture(scope="module")
-def screen() -> Iterator[str]:
-    """The name of a virtual X display."""
-    if not (shutil.which("Xvfb") and shutil.which("xdotool")):
-        pytest.skip("Xvfb and xdotool are not installed")
-    read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-nolisten", "tcp"]
-    with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            yield f":{pipe.readline().strip()}"
-        server.terminate()
-
-
-@contextmanager
-def cam(film: Path, screen: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A running `livestyle cam`; killed if the test fails."""
-    command = [sys.executable, "-m", "livestyle.cli", "cam", "--camera", str(film), "--style", "none", *arguments]
-    environment = {**os.environ, "DISPLAY": screen}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def xdotool(screen: str, *arguments: str) -> str:
-    """What it says; it waits by itself for the window with --sync."""
-    environment = {**os.environ, "DISPLAY": screen}
-    done = subprocess.run(
-        ["xdotool", *arguments], env=environment, capture_output=True, text=True, timeout=30, check=False
-    )
-    return done.stdout.strip()
-
-
-@linux
-def test_cam_opens_a_window_and_ends_after_its_frames(screen: str, make_film: MakeFilm) -> None:
-    with cam(make_film(pts=range(100)), screen, "--frames", "30") as process:
-        assert xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "livestyle")
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert err.splitlines()[0] == "none: no network runs"
-    assert "64x48 at 25 fps" in err.splitlines()[1]
-    assert err.splitlines()[2].startswith("30 frames")  # and no word from the toolkit
-
-
-@linux
-@pytest.mark.parametrize("key", ["q", "Escape"])
-def test_a_key_ends_cam(key: str, screen: str, make_film: MakeFilm) -> None:
-    film = make_film(pts=range(1500))  # a minute
-    with cam(film, screen) as process:
-        window = xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "livestyle").split()[0]
-        xdotool(screen, "windowfocus", "--sync", window, "key", "--window", window, key)
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert "frames" in err
-
-
-def press_the_cross(screen: str, window: int) -> None:
-    """What a window manager sends for it, in a process of its own: the message WM_DELETE_WINDOW."""
-    code = f"""
-from ctypes import CDLL, c_char_p, c_int, c_long, c_ulong, c_void_p
-x = CDLL("libX11.so.6")
-x.XOpenDisplay.restype, x.XInternAtom.restype = c_void_p, c_ulong
-display = c_void_p(x.XOpenDisplay(None))
-atom = lambda name: x.XInternAtom(display, c_char_p(name), c_int(0))
-# An XClientMessageEvent: type, serial, send_event, display, window, message_type, format, data.
-event = (c_long * 24)(33, 0, 0, 0, {window}, atom(b"WM_PROTOCOLS"), 32, atom(b"WM_DELETE_WINDOW"))
-assert x.XSendEvent(display, c_ulong({window}), c_int(0), c_long(0), event)
-x.XCloseDisplay(display)
-"""
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, "DISPLAY": screen}, check=True, timeout=30)
-
-
-@linux
-def test_closing_the_window_ends_cam(screen: str, make_film: MakeFilm) -> None:
-    with cam(make_film(pts=range(1500)), screen) as process:
-        window = xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "livestyle").split()[0]
-        press_the_cross(screen, int(window))
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert "Traceback" not in err

@@ -197,6 +197,12 @@ def test_a_webcam_is_no_virtual_camera(package: FakePackage, driver: FakeDriver)
     assert VirtualCamera(SIZE, RATE).device == str(chosen)
 
 
+def test_the_first_by_number_is_taken(package: FakePackage, driver: FakeDriver) -> None:
+    driver.add(10)
+    first = driver.add(9)
+    assert VirtualCamera(SIZE, RATE).device == str(first)
+
+
 def test_one_that_is_written_to_is_passed_over(package: FakePackage, driver: FakeDriver) -> None:
     taken = driver.add(1)
     driver.open_in(12, "livestyle", taken, os.O_WRONLY)
@@ -260,6 +266,15 @@ def test_a_new_driver_is_never_called_stuck(package: FakePackage, driver: FakeDr
     driver.wakes_up = True
     path = str(driver.add(1, capabilities=v4l2.CAPTURE))
     assert "modprobe" not in error_of()
+    assert driver.capabilities[path] == v4l2.CAPTURE
+
+
+def test_a_new_driver_is_left_alone_at_the_end(package: FakePackage, driver: FakeDriver) -> None:
+    driver.wakes_up = True
+    path = str(driver.add(1))
+    camera = VirtualCamera(SIZE, RATE)
+    driver.capabilities[path] = v4l2.CAPTURE  # another writer was quick
+    camera.close()
     assert driver.capabilities[path] == v4l2.CAPTURE
 
 

@@ -52,12 +52,11 @@ class Window:
         self._cv2.resizeWindow(title, *size)
 
     def write(self, frame: Frame) -> bool:
-        """Shows a frame and passes the keys on; False once the user has closed the window."""
+        """Shows a frame and passes the last key on; False once the user has closed the window."""
         self._cv2.imshow(self._title, self._cv2.cvtColor(frame.image, self._cv2.COLOR_RGB2BGR))
-        while (code := self._cv2.waitKeyEx(1)) >= 0:
-            key = key_name(code)
-            if key:
-                self._on_key(key)
+        key = key_name(self._cv2.waitKeyEx(1))
+        if key:
+            self._on_key(key)
         return self._is_open()
 
     def fill_screen(self, full: bool) -> None:

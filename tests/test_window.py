@@ -1,0 +1,152 @@
+"""The real window, under Xvfb: what is in it, its keys, and its cross."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import MakeFilm
+from desktop import cam, press, xdotool
+
+from livestyle.frame import Image
+from livestyle.media.grab import GrabbedScreen
+from livestyle.media.picture import read_image
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+PATIENCE = 30.0  # seconds for what takes a moment on an idle machine
+
+
+@linux
+def test_cam_opens_a_window_and_ends_after_its_frames(screen: str, make_film: MakeFilm) -> None:
+    with cam(make_film(pts=range(100)), screen, "--frames", "30") as process:
+        assert xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "livestyle")
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert err.splitlines()[0] == "none: no network runs"
+    assert "64x48 at 25 fps" in err.splitlines()[1]
+    assert err.splitlines()[2].startswith("30 frames")  # and no word from the toolkit
+
+
+@linux
+@pytest.mark.parametrize("key", ["q", "Escape"])
+def test_a_key_ends_cam(key: str, screen: str, make_film: MakeFilm) -> None:
+    film = make_film(pts=range(1500))  # a minute
+    with cam(film, screen) as process:
+        press(screen, key)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "frames" in err
+
+
+def press_the_cross(screen: str, window: int) -> None:
+    """What a window manager sends for it, in a process of its own: the message WM_DELETE_WINDOW."""
+    code = f"""
+from ctypes import CDLL, c_char_p, c_int, c_long, c_ulong, c_void_p
+x = CDLL("libX11.so.6")
+x.XOpenDisplay.restype, x.XInternAtom.restype = c_void_p, c_ulong
+display = c_void_p(x.XOpenDisplay(None))
+atom = lambda name: x.XInternAtom(display, c_char_p(name), c_int(0))
+# An XClientMessageEvent: type, serial, send_event, display, window, message_type, format, data.
+event = (c_long * 24)(33, 0, 0, 0, {window}, atom(b"WM_PROTOCOLS"), 32, atom(b"WM_DELETE_WINDOW"))
+assert x.XSendEvent(display, c_ulong({window}), c_int(0), c_long(0), event)
+x.XCloseDisplay(display)
+"""
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "DISPLAY": screen}, check=True, timeout=30)
+
+
+@linux
+def test_closing_the_window_ends_cam(screen: str, make_film: MakeFilm) -> None:
+    with cam(make_film(pts=range(1500)), screen) as process:
+        window = xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "livestyle").split()[0]
+        press_the_cross(screen, int(window))
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    """Until it is true."""
+    end = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def grab(screen: str, monkeypatch: pytest.MonkeyPatch) -> Image:
+    """What is on the screen now."""
+    monkeypatch.setenv("DISPLAY", screen)
+    with GrabbedScreen("screen") as source:
+        return next(iter(source)).image
+
+
+@pytest.fixture
+def half_film(tmp_path: Path) -> Path:
+    """A minute of a picture: red on the left, blue on the right."""
+    import av
+
+    image = np.zeros((240, 320, 3), np.uint8)
+    image[:, :160, 0] = image[:, 160:, 2] = 200
+    path = tmp_path / "half.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for _ in range(1500):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def colors(image: Image) -> tuple[float, float]:
+    """Red minus blue at a quarter and at three quarters of the window's width, at its middle height."""
+    red_less_blue = image[..., 0].astype(int) - image[..., 2]
+    return float(red_less_blue[100:140, 60:100].mean()), float(red_less_blue[100:140, 220:260].mean())
+
+
+@linux
+def test_the_window_shows_the_picture_and_its_keys_change_it(
+    screen: str,
+    half_film: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with cam(half_film, screen, "--styles", "none", "--control", "0") as process:
+        said = iter(process.stderr or ())
+        url = next(line.split()[-1] for line in said if line.startswith("control port"))
+
+        def state() -> dict[str, object]:
+            answer: dict[str, object] = json.load(urllib.request.urlopen(f"{url}state", timeout=PATIENCE))
+            return answer
+
+        wait_for(lambda: colors(grab(screen, monkeypatch))[0] > 120 > -120 > colors(grab(screen, monkeypatch))[1])
+        # One at a time: OpenCV's window keeps the last of several keys pressed within one frame.
+        press(screen, "m")
+        wait_for(lambda: state()["mirror"] is True)
+        wait_for(lambda: colors(grab(screen, monkeypatch))[0] < -120)
+        press(screen, "minus")
+        wait_for(lambda: state()["strength"] == pytest.approx(0.9))
+        press(screen, "bracketright")
+        wait_for(lambda: state()["steady"] == pytest.approx(0.6))
+        press(screen, "s")
+        wait_for(lambda: bool(list(tmp_path.glob("livestyle-*.png"))))
+        saved = read_image(next(tmp_path.glob("livestyle-*.png")))
+        assert colors(saved)[0] < -120 and saved.shape == (240, 320, 3)
+        press(screen, "i")
+        wait_for(lambda: state()["statistics"] is True)
+        top = grab(screen, monkeypatch)[5:60, 5:200]
+        assert top.min(axis=2).max() > 200  # white letters
+        press(screen, "r")
+        wait_for(lambda: state()["record"] is True)
+        wait_for(lambda: bool(list(tmp_path.glob(".livestyle-*.mp4"))))
+        press(screen, "q")
+        assert process.wait(PATIENCE) == 0
+    assert len(list(tmp_path.glob("livestyle-*.mp4"))) == 1
+    assert not list(tmp_path.glob(".livestyle-*"))
