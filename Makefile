@@ -27,7 +27,7 @@ $(VENV)/.runtime: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.dev: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[cpu,train,dev]'
+	$(PIP) --editable '.[cpu,live,train,dev]'
 	touch $@
 
 clean:

@@ -26,6 +26,8 @@ from livestyle.media.picture import open_rgb
 from livestyle.nets.vgg import LossNetwork, load_loss_network
 
 SIDE = 256  # pixels
+ANY_STYLE = "microast_any_style.onnx"  # the peer where none has learnt the painting
+ANY_STYLE_SIDE = 512  # pixels of the painting it is given
 PAINTINGS = {
     "starry": "starry_night_vangogh_1889",
     "wave": "great_wave_hokusai_1831",
@@ -90,11 +92,16 @@ class Judge:
         return float(np.mean(losses))
 
 
-def runner(path: Path) -> Callable[[Image], Image]:
-    """A peer's ONNX network as a function of one image."""
+def runner(path: Path, painting: Path) -> Callable[[Image], Image]:
+    """A peer's ONNX network as a function of one image; one for any style is given the painting too."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda image: session.run(None, {name: image[None]})[0][0]
+    name, *more = (one.name for one in session.get_inputs())
+    given = {}
+    if more:
+        picture = open_rgb(painting)
+        picture.thumbnail((ANY_STYLE_SIDE, ANY_STYLE_SIDE))
+        given = {more[0]: np.array(picture)[None]}
+    return lambda image: session.run(None, {name: image[None], **given})[0][0]
 
 
 def main() -> None:
@@ -111,27 +118,22 @@ def main() -> None:
     for style in args.styles:
         ours = np.stack([livestyle.load(f"{args.network}#{style}" if args.network else style)(p) for p in photos])
         base = style.split("-")[0]
-        peer_file = args.data / "peers" / f"fast_style_transfer_{base}.onnx"
-        peer = np.stack([runner(peer_file)(p) for p in photos]) if peer_file.exists() else None
         painting_file = args.data / "paintings" / "named" / f"{PAINTINGS[base]}.jpg"
+        peer_file = args.data / "peers" / f"fast_style_transfer_{base}.onnx"
+        if not peer_file.exists():
+            peer_file = args.data / "peers" / ANY_STYLE
+        run_peer = runner(peer_file, painting_file)
+        peer = np.stack([run_peer(p) for p in photos])
         for judge in (Judge(args.data / "loss_networks" / f"{name}.safetensors") for name in JUDGES):
             print_row(style, judge, painting_file, photos, ours, peer)
 
 
-def print_row(
-    style: str, judge: Judge, painting: Path, photos: np.ndarray, ours: np.ndarray, peer: np.ndarray | None
-) -> None:
+def print_row(style: str, judge: Judge, painting: Path, photos: np.ndarray, ours: np.ndarray, peer: np.ndarray) -> None:
     """One line of the table."""
-    judged = ours if peer is None else peer
-    stroke = min(STROKES, key=lambda s: judge.style(judged[:8], load_painting(painting, stroke=s)))
+    stroke = min(STROKES, key=lambda s: judge.style(peer[:8], load_painting(painting, stroke=s)))
     target = load_painting(painting, stroke=stroke)
-    measures = [
-        [judge.style(x, target), judge.content(x, photos), gradient_energy(x)] for x in (ours, peer) if x is not None
-    ]
-    cells = [
-        f"{mine:.3f} / {theirs[0]:.3f} ({mine / theirs[0]:.2f})" if theirs else f"{mine:.3f}"
-        for mine, *theirs in zip(*measures, strict=True)
-    ]
+    measures = [[judge.style(x, target), judge.content(x, photos), gradient_energy(x)] for x in (ours, peer)]
+    cells = [f"{mine:.3f} / {theirs:.3f} ({mine / theirs:.2f})" for mine, theirs in zip(*measures, strict=True)]
     print(f"| {style} | {judge.name.split('_relu')[0]} | {round(512 * stroke)} | {' | '.join(cells)} |", flush=True)
 
 

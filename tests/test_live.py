@@ -1,8 +1,11 @@
-"""The live chain: a film as camera, a real window where Xvfb is there, and a virtual camera that remembers."""
+"""The live chain: a film as camera, a virtual camera that remembers, and how it all ends."""
 
 from __future__ import annotations
 
+import itertools
 import json
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,13 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeFilm, RunCli
+from conftest import MakeFilm, RunCli, frame_times
 
+from livestyle.errors import DeviceError
 from livestyle.frame import Frame
+from livestyle.media.pattern import Pattern
 from livestyle.media.playback import Playback
 from livestyle.media.size import Size
 from livestyle.media.virtual import VirtualCamera
 
+STOP_SECONDS = 5.0  # one is promised; test machines are busy
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
 # Stands for pyvirtualcam: writes what it is sent, a line a frame, to $SENT.
@@ -124,3 +130,44 @@ def test_a_film_as_camera_plays_at_its_own_pace(make_film: MakeFilm, monkeypatch
         frames = list(source)
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
     assert slept == pytest.approx([0, 0.04, 0.04, 0.32, 0.04])
+
+
+@linux
+@pytest.mark.parametrize(("signal_", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_the_recording(signal_: signal.Signals, code: int, tmp_path: Path) -> None:
+    arguments = ["cam", "--camera", "pattern:160x96@25", "--style", "none", "--no-window", "--record", "a.mp4"]
+    command = [sys.executable, "-m", "livestyle.cli", *arguments]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not any(path.stat().st_size > 2000 for path in tmp_path.glob(".a.*.mp4")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        asked = time.monotonic()
+        process.send_signal(signal_)
+        _, err = process.communicate(timeout=30)
+    assert time.monotonic() - asked < STOP_SECONDS
+    assert process.returncode == code
+    assert "recorded a.mp4" in err and "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    assert len(frame_times(tmp_path / "a.mp4")) > 10
+
+
+def test_a_camera_gone_for_good_ends_the_run_with_exit_1(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, virtual_camera: Path
+) -> None:
+    class Dies(Pattern):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from itertools.islice(super().__iter__(), 3)
+            raise DeviceError("camera 0: gives no more frames")
+
+    opened = iter([Dies(Size(64, 48), fps=50.0)])
+
+    def open_once(*_: object, **__: object) -> Pattern:
+        for source in opened:
+            return source
+        raise DeviceError("camera 0: there is no /dev/video0")
+
+    monkeypatch.setattr("livestyle.live.open_camera", open_once)
+    outcome = run_cli("cam", "--style", "none", "--virtual", "--no-window", "--give-up", "1.5")
+    assert outcome.code == 1
+    assert outcome.err[-1].startswith("error: ") and "camera" in outcome.err[-1]
+    assert len(sent(virtual_camera)) > 4  # the last picture was held meanwhile

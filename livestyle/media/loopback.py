@@ -140,7 +140,7 @@ def revive(path: Path) -> None:
     v4l2loopback 0.12 (Debian 12, Ubuntu 22.04) with exclusive_caps=1 notices only that a writer leaves which had
     started to stream; pyvirtualcam writes plainly, so the device would refuse all others until the module is reloaded.
     """
-    if False:
+    if not _is_old():
         return
     with suppress(OSError):
         if _capabilities(path) & v4l2.OUTPUT:
