@@ -7,13 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .errors import InputError
+from .ladder import Costs, ladder, sizes
 from .latency import percentile
-from .media.size import Size, fit
+from .media.size import Size
 
-STEP = 0.8  # one size to the next, by width: 0.64 of the area; finer steps are switches without a gain one can see
-MULTIPLE = 8  # pixels: the networks halve the picture two or three times
-SMALLEST = 160  # pixels of the long side: below it a style is a smear of colour
-NETWORK_FLOOR = 0.5  # of the largest width; a better network's strokes on a quarter of the area are worth no more
 MAX_EVERY = 60  # camera frames: one picture in two seconds at 30 fps, no longer a film
 
 OVERLOAD_S = 0.5  # seconds on end over the limit (and OVERLOAD_FRAMES) are a load; less is a hiccup
@@ -35,7 +32,6 @@ MAX_CALM_S = 60.0  # what a failed way up, each doubling the wait, can come to
 TRIAL_S = 30.0  # seconds a way up must hold, or it has failed
 LIGHTER = 0.8  # of the cost a rung failed at: what it must have fallen to before it is tried again
 FORGET_S = 120.0  # seconds a size's cost or failure is remembered: under another load it may be wrong
-LEAST_SLOPE = 0.5  # of cost by area: two measurements near each other say little about sizes far away
 LEAST_ROOM = 0.25  # of the latency promised, for the engine: where camera and screen take more, no size mends it
 
 
@@ -55,12 +51,6 @@ class Choice(NamedTuple):
     def takes(self, index: int) -> bool:
         """Whether the camera's frame of that number is one to take."""
         return index % self.every == 0
-
-
-class _Rung(NamedTuple):
-    network: str
-    size: Size
-    work: float  # network's cost x pixels
 
 
 class Governor:
@@ -99,10 +89,10 @@ class Governor:
                 raise InputError(f"{name} {value}: give a number above 0")
         self.camera_fps = camera_fps
         self._full, self._fps, self._max_latency = full, fps, max_latency
-        self._rungs = _ladder(sizes(full, largest), networks)
+        self._rungs = ladder(sizes(full, largest), networks)
         self._at = 0
         self.switches = 0
-        self._costs = _Costs([rung.work for rung in self._rungs])
+        self._costs = Costs([rung.work for rung in self._rungs])
         self._window: deque[tuple[float, float, float]] = deque(maxlen=WINDOW_FRAMES)  # (now, engine, latency)
         self._settling, self._checked = WARM_UP_FRAMES, 0.0
         self._over_since: float | None = None
@@ -260,72 +250,3 @@ def _percentiles(values: Iterable[float]) -> tuple[float, float]:
     """(p50, p95)."""
     ordered = sorted(values)
     return percentile(ordered, 50), percentile(ordered, 95)
-
-
-class _Costs:
-    """What each rung's median frame costs under the present load; when one gets dearer, so do those remembered."""
-
-    def __init__(self, work: Sequence[float]) -> None:
-        self._work = work
-        self._seen: dict[int, tuple[float, float]] = {}  # rung -> (seconds, when measured)
-        self._fresh = True
-
-    def moved(self, *, fresh: bool) -> None:
-        """To a rung of another cost if `fresh`: the next measurement tells of the rung, not of the load."""
-        self._fresh = fresh
-
-    def measured(self, rung: int, cost: float, now: float) -> None:
-        if rung in self._seen and not self._fresh and self._seen[rung][0] > 0:
-            load = cost / self._seen[rung][0]
-            self._seen = {other: (seconds * load, when) for other, (seconds, when) in self._seen.items()}
-        self._seen[rung] = cost, now
-        self._fresh = False
-
-    def forget(self, before: float) -> None:
-        """What was measured earlier than that."""
-        self._seen = {rung: seen for rung, seen in self._seen.items() if seen[1] >= before}
-
-    def predict(self, rung: int, present: int) -> float:
-        """Seconds: as measured, or on the line through the nearest measurement, or in proportion to the work."""
-        if rung in self._seen:
-            return self._seen[rung][0]
-        here = self._seen[present][0]
-        share = here / self._work[present]  # seconds for each unit of work, if all of it grew with the size
-        slope = share
-        if others := [other for other in self._seen if other != present]:
-            nearest = min(others, key=lambda other: abs(other - rung))
-            measured = (self._seen[nearest][0] - here) / (self._work[nearest] - self._work[present])
-            slope = min(max(measured, LEAST_SLOPE * share), 2 * share)
-        return max(0.0, here + slope * (self._work[rung] - self._work[present]))
-
-
-def sizes(full: Size, largest: Size | int | None) -> list[Size]:
-    """Processing sizes in the camera's aspect, from `largest` (at most `full`) down to about SMALLEST on the long side.
-
-    The first is exact, so that nothing is scaled at full size; the others are multiples of 8 pixels.
-    """
-    if isinstance(largest, Size):
-        largest = round(max(full) * min(largest.width / full.width, largest.height / full.height))
-    top = fit(full, max(1, min(max(full), largest or max(full))))
-    found = [top]
-    side = max(top) * STEP
-    while side >= SMALLEST:
-        smaller = Size(*(max(MULTIPLE, round(s * side / max(top) / MULTIPLE) * MULTIPLE) for s in top))
-        if smaller.width * smaller.height < found[-1].width * found[-1].height:
-            found.append(smaller)
-        side *= STEP
-    return found
-
-
-def _ladder(processing: Sequence[Size], networks: Sequence[tuple[str, float]]) -> list[_Rung]:
-    """The best network down to NETWORK_FLOOR, then the next from the largest size that is cheaper, each a rung."""
-    if not networks or not all(cost > 0 for _, cost in networks):
-        raise InputError(f"networks {list(networks)}: name at least one, each with a cost above 0")
-    rungs: list[_Rung] = []
-    for place, (network, cost) in enumerate(networks):
-        floor = NETWORK_FLOOR * processing[0].width if place < len(networks) - 1 else 0
-        for size in processing:
-            work = cost * size.width * size.height
-            if size.width >= floor and (not rungs or work < rungs[-1].work):
-                rungs.append(_Rung(network, size, work))
-    return rungs

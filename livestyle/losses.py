@@ -48,6 +48,14 @@ def total_variation(x: Tensor) -> Tensor:
     return rows + columns
 
 
+def beyond_range(x: Tensor) -> Tensor:
+    """(N,): mean squared distance from [0, 1].
+
+    A network whose last tanh reaches further would go there in dark areas, where no gradient brings it back.
+    """
+    return (x - x.clamp(0, 1)).square().mean((1, 2, 3))
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """Layers and weights. The defaults suit the relative losses above."""
@@ -56,6 +64,7 @@ class LossWeights:
     content_layers: tuple[tuple[str, float], ...] = (("relu4_1", 1.0), ("relu3_1", 0.5))
     content: float = 1.0
     tv: float = 4.0
+    beyond: float = 100.0
 
 
 class Perceptual(nn.Module):
@@ -100,6 +109,8 @@ class Perceptual(nn.Module):
             style = style_loss(features, targets)
             content = content_loss(features, photo, self.content_weights)
             tv = total_variation(styled.float())
+            beyond = beyond_range(styled.float())
         total = self.style_weights[painting] * style + self.weights.content * content + self.weights.tv * tv
+        total = total + self.weights.beyond * beyond
         parts = {"style": style, "content": content, "tv": tv}
         return {"total": total.mean(), **{name: value.detach().mean() for name, value in parts.items()}}

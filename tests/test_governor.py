@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livestyle.errors import InputError
-from livestyle.governor import MAX_EVERY, MULTIPLE, SMALLEST, Choice, Governor, sizes
+from livestyle.governor import MAX_EVERY, Choice, Governor
+from livestyle.ladder import MULTIPLE, SMALLEST, sizes
 from livestyle.media.size import Size
 
 HD = Size(1280, 720)

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 from livestyle.errors import InputError  # noqa: E402
-from livestyle.losses import LossWeights, Perceptual, content_loss, gram, style_loss, total_variation  # noqa: E402
+from livestyle.losses import LossWeights, Perceptual, beyond_range, content_loss, gram, style_loss, total_variation  # noqa: E402
 
 FACTORS = st.floats(0.01, 100)
 
@@ -147,3 +147,8 @@ def test_a_layer_the_network_lacks_is_an_error_that_lists_those_it_has() -> None
     weights = LossWeights(("relu1_1", "relu9_1"), (("relu8_1", 1.0),))
     with pytest.raises(InputError, match=r"no layer relu8_1, relu9_1; it has relu1_1, relu2_1"):
         Perceptual(Pixels(), [torch.rand(1, 3, 8, 8)], [1.0], weights)  # type: ignore[arg-type]
+
+
+def test_only_what_is_beyond_black_and_white_costs() -> None:
+    x = torch.tensor([0.0, 0.5, 1.0, -0.1, 1.2]).view(5, 1, 1, 1).expand(5, 3, 4, 4)
+    assert beyond_range(x).tolist() == pytest.approx([0, 0, 0, 0.01, 0.04])

@@ -1,0 +1,154 @@
+"""What moved between two inputs, and where the last output still holds: the gate of `Steady`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .frame import Image
+
+Field = NDArray[np.float32]
+Plane = NDArray[np.uint8]  # (h, w)
+
+SMALL_SIDE = 200  # pixels, the long side of the picture that motion is found in
+FLOW_SIDE = 24  # pixels, the least side that optical flow works on
+NOISE, CHANGE = 2.5, 7.0  # levels in the small picture: below, the scene is the same; above, it is another
+EDGE_SLACK = 0.06  # levels of change forgiven per level of local contrast, where a flow a bit off shows most
+CLEARLY_BETTER = 0.5  # levels by which moving must explain a place better than standing still
+NEAR = 15  # small pixels; what is this near to something that moves is taken as moving, for its flow may be hidden
+EXPOSURE = 0.25  # levels of change in the mean that are no noise
+CUT = 0.4  # less of the picture than this still holds: a new scene
+
+
+class Seen(NamedTuple):
+    """What the small picture tells.
+
+    Attributes:
+        weight: (h, w), the past's share of the output in 256ths, where it stands still.
+        moving: the same where it moves, and nothing where it stands still; None if nothing moves.
+        flow: (h, w, 2) small pixels, from a place to where it was before; None if nothing moves.
+        light: whether the light as a whole changed.
+    """
+
+    weight: Plane
+    moving: Plane | None
+    flow: Field | None
+    light: bool
+
+
+class Motion:
+    """Where the previous output still holds, from the inputs alone.
+
+    The reference that a frame is compared with follows the same recursion as the output. So a change too slow to
+    see from one frame to the next adds up, and sensor noise averages out.
+    """
+
+    def __init__(self, cv2: Any) -> None:
+        self._cv2 = cv2
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._luma: Plane | None = None
+        self._reference: Field | None = None
+
+    def see(self, image: Image, share: float) -> Seen | None:
+        """What moved since the last frame; None if the scene is new."""
+        cv2, present = self._cv2, shrunk(self._cv2, image, SMALL_SIDE)
+        luma = cv2.cvtColor(present, cv2.COLOR_RGB2GRAY)
+        reference, before = self._reference, self._luma
+        self._reference, self._luma = present.astype(np.float32), luma
+        if reference is None or before is None or reference.shape != present.shape:
+            return None
+        past = cv2.convertScaleAbs(reference)
+        change = self._change(present, past, 5)
+        flow = moves = None
+        if min(luma.shape) >= FLOW_SIDE and cv2.minMaxLoc(change)[1] > 25 * NOISE:
+            past, flow, moves = self._followed(present, past, change, luma, before)
+        light = self._light(present, past)
+        if any(light):
+            past, reference = cv2.add(past, light), cv2.add(reference, light)
+        weight = self._weight(self._change(present, past, 3), luma, flow, share)
+        if cv2.mean(weight)[0] < CUT * 256 * share:
+            return None
+        if moves is None:
+            self._reference = self._averaged(reference, present, weight)
+            return Seen(weight, None, None, any(light))
+        still = cv2.subtract(weight, moves)
+        self._reference = self._averaged(reference, present, still)  # warped again and again it would blur
+        return Seen(still, cv2.min(weight, moves), flow, any(light))
+
+    def _averaged(self, reference: Field, present: Image, weight: Plane) -> Field:
+        """As `Mixer` does it, in fractions of a level: here the slowest of changes must add up."""
+        cv2 = self._cv2
+        kept = cv2.subtract(reference, present, dtype=cv2.CV_32F)
+        kept = cv2.multiply(kept, cv2.merge([weight] * 3), kept, 1 / 256, cv2.CV_32F)
+        averaged: Field = cv2.add(kept, present, kept, dtype=cv2.CV_32F)
+        return averaged
+
+    def _followed(
+        self, present: Image, past: Image, change: Plane, luma: Plane, before: Plane
+    ) -> tuple[Image, Field | None, Plane | None]:
+        """The past moved along the flow where that explains the present better, the flow, and 255 where it moves."""
+        cv2 = self._cv2
+        flow: Field = self._dis.calc(luma, before, None)
+        moved = self._moved(past, flow)
+        better = cv2.compare(cv2.add(self._change(present, moved, 5), 25 * CLEARLY_BETTER), change, cv2.CMP_LT)
+        if not cv2.countNonZero(better):
+            return past, None, None
+        flow = cv2.blur(cv2.copyTo(flow, better, np.zeros_like(flow)), (3, 3))
+        moves = cv2.dilate(better, np.ones((NEAR, NEAR), np.uint8))
+        return cv2.copyTo(moved, better, past.copy()), flow, moves
+
+    def _moved(self, image: Image, flow: Field) -> Image:
+        cv2 = self._cv2
+        places = cv2.add(flow, grid(flow.shape[1], flow.shape[0]))
+        moved: Image = cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return moved
+
+    def _change(self, a: Image, b: Image, side: int) -> Plane:
+        """The largest channel's distance, summed over a square of that side."""
+        cv2 = self._cv2
+        red, green, blue = cv2.split(cv2.absdiff(a, b))
+        largest = cv2.max(cv2.max(red, green), blue)
+        summed: Plane = cv2.boxFilter(largest, cv2.CV_16S, (side, side), normalize=False)
+        return summed
+
+    def _light(self, present: Image, past: Image) -> tuple[float, ...]:
+        """How much brighter each channel got as a whole, seen where nothing else changed."""
+        cv2 = self._cv2
+        if np.abs(np.subtract(cv2.mean(present), cv2.mean(past))).max() <= EXPOSURE:
+            return (0.0,) * 4
+        same = cv2.inRange(cv2.absdiff(present, past), (0, 0, 0), (2 * CHANGE,) * 3)
+        if cv2.countNonZero(same) < 0.3 * same.size:
+            return (0.0,) * 4
+        change = np.subtract(cv2.mean(present, same), cv2.mean(past, same))
+        return tuple(float(level) if abs(level) > EXPOSURE else 0.0 for level in change)
+
+    def _weight(self, change: Plane, luma: Plane, flow: Field | None, share: float) -> Plane:
+        """The past's share in 256ths: all of `share` where nothing changed, fading to none, with soft edges."""
+        cv2, around = self._cv2, np.ones((3, 3), np.uint8)
+        contrast = cv2.blur(cv2.subtract(cv2.dilate(luma, around), cv2.erode(luma, around)), (3, 3))
+        slope = 255 / (CHANGE - NOISE)
+        gate = cv2.addWeighted(change, -slope / 9, contrast, EDGE_SLACK * slope, CHANGE * slope, dtype=cv2.CV_8U)
+        if flow is not None:
+            height, width = luma.shape
+            inside = cv2.inRange(cv2.add(flow, grid(width, height)), (0.0, 0.0), (width - 1.0, height - 1.0))
+            gate = cv2.min(gate, inside)
+        smooth = cv2.blur(cv2.erode(gate, around), (3, 3))
+        weight: Plane = cv2.convertScaleAbs(smooth, alpha=share * 256 / 255)
+        return weight
+
+
+def shrunk(cv2: Any, image: Image, side: int) -> Image:
+    """Halved until its long side is at most `side`: halving is the fast path of area resampling."""
+    while max(image.shape[:2]) > side:
+        half = ((image.shape[1] + 1) // 2, (image.shape[0] + 1) // 2)
+        image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
+    return image
+
+
+@lru_cache(maxsize=8)
+def grid(width: int, height: int) -> Field:
+    """(height, width, 2): every pixel's own place."""
+    return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
