@@ -20,6 +20,7 @@ EDGE_SLACK = 0.06  # levels of change forgiven per level of local contrast, wher
 CLEARLY_BETTER = 0.5  # levels by which moving must explain a place better than standing still
 NEAR = 15  # small pixels; what is this near to something that moves is taken as moving, for its flow may be hidden
 EXPOSURE = 0.25  # levels of change in the mean that are no noise
+ASPECT = 0.03  # sizes that differ by rounding to whole pixels are of one aspect
 CUT = 0.4  # less of the picture than this still holds: a new scene
 
 
@@ -58,8 +59,9 @@ class Motion:
         luma = cv2.cvtColor(present, cv2.COLOR_RGB2GRAY)
         reference, before = self._reference, self._luma
         self._reference, self._luma = present.astype(np.float32), luma
-        if reference is None or before is None or reference.shape != present.shape:
+        if reference is None or before is None or not _alike(reference, present):
             return None
+        reference, before = (scaled(cv2, picture, present.shape) for picture in (reference, before))
         past = cv2.convertScaleAbs(reference)
         change = self._change(present, past, 5)
         flow = moves = None
@@ -152,3 +154,13 @@ def shrunk(cv2: Any, image: Image, side: int) -> Image:
 def grid(width: int, height: int) -> Field:
     """(height, width, 2): every pixel's own place."""
     return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
+
+
+def scaled(cv2: Any, picture: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """A picture at the height and width of a shape; itself if it has them."""
+    return picture if picture.shape[:2] == shape[:2] else cv2.resize(picture, shape[1::-1])
+
+
+def _alike(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Whether two pictures have the same aspect, so that they can be of one scene at two sizes."""
+    return bool(abs(a.shape[0] * b.shape[1] / (a.shape[1] * b.shape[0]) - 1) < ASPECT)

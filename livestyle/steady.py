@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import InputError
 from .frame import Image
-from .motion import Field, Motion, Plane, Seen, grid, shrunk
+from .motion import Field, Motion, Plane, Seen, grid, scaled, shrunk
 
 Box = tuple[slice, slice]
 
@@ -95,6 +95,7 @@ class Steady:
         seen = motion.see(image, share_of_past(amount))
         past, self._output = self._output, styled
         if seen is not None and past is not None:
+            past = scaled(self._cv2, past, styled.shape)
             self._output = self._blended(self._lit(past, styled, seen), styled, seen)
         return self._output
 

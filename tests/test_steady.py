@@ -73,10 +73,20 @@ def test_the_first_frame_and_the_one_after_a_reset_pass_as_they_are() -> None:
     np.testing.assert_array_equal(steady(image, scene(2), 1.0), scene(2))
 
 
-def test_a_frame_of_another_size_starts_anew() -> None:
+def test_a_still_scene_worked_on_at_another_size_goes_over_smoothly() -> None:
+    steady, large, smaller = Steady(), scene(), (WIDTH * 4 // 5, HEIGHT * 4 // 5)
+    small = cv2.resize(large, smaller, interpolation=cv2.INTER_AREA)
+    fresh = scene(3, *smaller)  # the strokes at that size
+    last = cv2.resize([steady(large, scene(1), 0.5) for _ in range(4)][-1], smaller)
+    after = [steady(small, fresh, 0.5) for _ in range(12)]
+    assert rms(after[0], last) < 0.6 * rms(fresh, last)
+    assert rms(after[-1], fresh) < 2
+
+
+def test_a_frame_of_another_aspect_starts_anew() -> None:
     steady = Steady()
     steady(scene(), scene(1), 1.0)
-    other = scene(2, WIDTH + 6, HEIGHT)
+    other = scene(2, WIDTH + 16, HEIGHT)
     np.testing.assert_array_equal(steady(other, style(other), 1.0), style(other))
 
 
