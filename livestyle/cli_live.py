@@ -41,7 +41,7 @@ def _cam_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--camera-fps", type=click.FloatRange(0, min_open=True), help="Asked of the camera."),
         click.option("--give-up", type=click.FloatRange(0), help="End after so many seconds without a picture."),
         style_options,
-        click.option("--styles", help="Those the keys change between: a,b,c. Default: all there are."),
+        click.option("--styles", help="Those the keys change between: a,b,c. Default: all of lite, and your own."),
         click.option("--steady", type=Fraction01(), default=0.5, show_default=True, help="Against flicker."),
         click.option("--keep-color", type=Fraction01(), default=0.0, help="How much of the camera's colour stays."),
         click.option("--mirror", is_flag=True, help="Left and right exchanged."),
@@ -114,7 +114,8 @@ def _choices(
     """All styles to load, the chosen first, and the places of those fixed to a side of a mask, which come last."""
     from .styles import own, shipped
 
-    names = [name.strip() for name in styles.split(",")] if styles else [*shipped(), *own()]
+    quick = [name for name, row in shipped().items() if row.kind == "lite"]  # a johnson is no live style on a CPU
+    names = [name.strip() for name in styles.split(",")] if styles else [*quick, *own()]
     names = [style, *(name for name in names if name != style)]
     if not masked:
         return names, (None, None)
