@@ -15,7 +15,7 @@ from livestyle.cli import cli
 from livestyle.completion import SHELLS, StyleType, completion_script, style_names
 from livestyle.errors import InputError
 
-SHIPPED = {"starry", "wave", "scream", "udnie"}
+SHIPPED = {"starry", "wave", "scream", "udnie", "starry-johnson"}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_commands_and_options_are_offered() -> None:
 
 
 def test_a_style_is_offered_by_its_first_letters() -> None:
-    assert offered("cam", "--style", "star") == ["starry"]
+    assert offered("cam", "--style", "wa") == ["wave"]
     assert offered("video", "a.mp4", "b.mp4", "--style", "mi") == ["mine"]
     assert offered("cam", "--style", "no") == ["none"]
 
@@ -54,7 +54,7 @@ def test_a_style_is_offered_by_its_first_letters() -> None:
         ("", SHIPPED | {"mine", "none"}),
         ("w", {"wave"}),
         ("starry+w", {"starry+wave"}),
-        ("starry:0.7+s", {"starry:0.7+starry", "starry:0.7+scream"}),
+        ("starry:0.7+s", {"starry:0.7+starry", "starry:0.7+starry-johnson", "starry:0.7+scream"}),
         ("zzz", set()),
     ],
 )
@@ -125,4 +125,4 @@ def test_bash_completes_with_the_script(tmp_path: Path) -> None:
         check=True,
         env=environment,
     )
-    assert (done.stdout.strip(), done.stderr) == ("starry", "")
+    assert (done.stdout.strip(), done.stderr) == ("starry starry-johnson", "")

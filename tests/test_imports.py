@@ -62,7 +62,8 @@ def test_the_runtime_never_imports_learning(path: Path) -> None:
 
 
 def test_only_media_imports_the_codecs() -> None:
-    outside = [path for path in RUNTIME if path.parent.name != "media"]
+    # `compare` is a witness against our own reader and writer, so it reads films by itself.
+    outside = [path for path in RUNTIME if path.parent.name not in ("media", "compare")]
     offenders = {path.name: imports(path, lazy=False) & {"av", "cv2"} for path in outside if path.name != "bench.py"}
     assert {name: found for name, found in offenders.items() if found} == {}
 
