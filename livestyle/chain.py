@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from . import effects
 from .controls import Controls, Look
+from .errors import LivestyleError
 from .frame import Image
 from .governor import Governor
 from .masks import MaskedStyle, MaskSource
@@ -30,6 +31,7 @@ class Chain:
         out_size: of the pictures that come out, if not the camera's.
         mask: who or what is styled; None for the whole picture.
         sides: numbers in the palette of the styles inside and outside the mask; None for the one chosen live.
+        say: told of a style that fails and is left again, a line.
     """
 
     def __init__(
@@ -41,10 +43,11 @@ class Chain:
         out_size: Size | int | None = None,
         mask: MaskSource | None = None,
         sides: tuple[int | None, int | None] = (None, None),
+        say: Callable[[str], object] = lambda line: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._palette, self._controls, self._govern, self._clock = palette, controls, govern, clock
-        self._out_size, self._sides = out_size, sides
+        self._out_size, self._sides, self._say = out_size, sides, say
         self._mask = MaskedStyle(mask, self._side(0), self._side(1)) if mask else None
         self._steady = Steady()
         self._full: Size | None = None
@@ -52,6 +55,7 @@ class Chain:
         self._look, self._fade_began = controls.look, 0.0
         self._seconds: float | None = None
         self._last: Image | None = None
+        self._proven: int | None = None  # the last style that could be painted
 
     def __call__(self, image: Image) -> Image:
         """(H, W, 3) uint8 RGB at the size going out."""
@@ -64,7 +68,14 @@ class Chain:
         original = effects.mirrored(image) if look.mirror else image
         target = _sized(original, fit(Size(image.shape[1], image.shape[0]), self._out_size))
         runs = self._runs(look)
-        self._last = self._finished(self._painted(original, target), target, look) if runs else target
+        try:
+            self._last = self._finished(self._painted(original, target), target, look) if runs else target
+        except LivestyleError as error:
+            if self._proven is None or self._proven == look.style:
+                raise
+            self._go_back(self._proven, error)
+            return self(image)
+        self._proven = look.style
         self._seconds = self._clock() - began if runs else None
         return self._last
 
@@ -86,6 +97,11 @@ class Chain:
             if look.fade_from is None and self._look.fade_from is None:
                 self._steady.reset()
         self._look = look
+
+    def _go_back(self, style: int, error: LivestyleError) -> None:
+        """A style whose network fails must not end a call or a performance."""
+        self._controls.do("style", style + 1)
+        self._say(f"{error}; back to {self._controls.styles[style]}")
 
     def _runs(self, look: Look) -> bool:
         styles = {look.style, *(side for side in self._sides if side is not None)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +31,14 @@ class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return seconds or self.fail(f"{value!r}: give a time above 0, such as 50ms or 0.05s", param, ctx)
 
 
+class FiniteRange(click.FloatRange):
+    """A number; click's own range lets `nan` and `inf` through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number", param, ctx)
+
+
 _CAMERA_HELP = "A number, name, device, film, address, pattern or screen."
 
 
@@ -38,15 +47,15 @@ def _cam_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--camera", default="0", show_default=True, help=_CAMERA_HELP),
         click.option("--camera-size", type=SizeType(), help="Asked of the camera, WxH."),
-        click.option("--camera-fps", type=click.FloatRange(0, min_open=True), help="Asked of the camera."),
-        click.option("--give-up", type=click.FloatRange(0), help="End after so many seconds without a picture."),
+        click.option("--camera-fps", type=FiniteRange(0, min_open=True), help="Asked of the camera."),
+        click.option("--give-up", type=FiniteRange(0), help="End after so many seconds without a picture."),
         style_options,
         click.option("--styles", help="Those the keys change between: a,b,c. Default: all of lite, and your own."),
         click.option("--steady", type=Fraction01(), default=0.5, show_default=True, help="Against flicker."),
         click.option("--keep-color", type=Fraction01(), default=0.0, help="How much of the camera's colour stays."),
         click.option("--mirror", is_flag=True, help="Left and right exchanged."),
         click.option("--out-size", type=SizeType(), help="The output's size, if not the camera's."),
-        click.option("--fps", type=click.FloatRange(1, 240), default=30.0, show_default=True, help="Promised."),
+        click.option("--fps", type=FiniteRange(1, 240), default=30.0, show_default=True, help="Promised."),
         click.option("--max-latency", type=Seconds(), default="60ms", show_default=True, help="Promised, for 95 %."),
         click.option("--mask", help="Who is styled: person, a picture (white is inside), or a model.onnx."),
         click.option("--inside", type=StyleType(), help="Style inside the mask. Default: --style."),
@@ -80,14 +89,12 @@ def cam(style: str, styles: str | None, device: str, threads: int, quiet: bool, 
         say(line, quiet)
 
     mask = _open_mask(given.pop("mask"), given["inside"], given["outside"])
-    names, sides = _choices(style, styles, given.pop("inside"), given.pop("outside"), masked=mask is not None)
+    shown = _shown(style, styles, tell)
+    names, sides = _with_sides(shown, given.pop("inside"), given.pop("outside"), masked=mask is not None)
     look = Look(**{name: given.pop(name) for name in ("strength", "steady", "keep_color", "mirror")})
     palette = Palette(names, device=device, threads=threads)
     tell(f"{style}: {palette.device}")
-    shown = len(names) - sum(side is not None for side in sides)
-    stats, meter = run_live(
-        _live_options(given), palette, Controls(names[:shown], look), mask=mask, sides=sides, say=tell
-    )
+    stats, meter = run_live(_live_options(given), palette, Controls(shown, look), mask=mask, sides=sides, say=tell)
     figures = meter.stats()
     latency = "" if figures.p50_ms is None else f", {figures.p50_ms:.0f} / {figures.p95_ms:.0f} ms p50 / p95 latency"
     tell(f"{stats.frames} frames, {stats.fps:.1f} fps{latency}, {stats.dropped} forgotten to stay live")
@@ -108,23 +115,41 @@ def _live_options(given: dict[str, Any]) -> LiveOptions:
     )
 
 
-def _choices(
-    style: str, styles: str | None, inside: str | None, outside: str | None, *, masked: bool
-) -> tuple[list[str], tuple[int | None, int | None]]:
-    """All styles to load, the chosen first, and the places of those fixed to a side of a mask, which come last."""
-    from .styles import own, shipped
+def _shown(style: str, styles: str | None, tell: Callable[[str], object]) -> list[str]:
+    """The styles the keys change between, the chosen one first."""
+    if styles is None:
+        names = _every_style(tell)
+    else:
+        names = [name.strip() for name in styles.split(",") if name.strip()]
+        if not names:
+            raise click.UsageError(f"--styles {styles!r}: name at least one style, such as starry,wave")
+    return list(dict.fromkeys([style, *names]))
 
-    quick = [name for name, row in shipped().items() if row.kind == "lite"]  # a johnson is no live style on a CPU
-    names = [name.strip() for name in styles.split(",")] if styles else [*quick, *own()]
-    names = [style, *(name for name in names if name != style)]
+
+def _every_style(tell: Callable[[str], object]) -> list[str]:
+    """All that run live; a file of the user's own that cannot be used is left out, aloud, for nobody asked for it."""
+    from .errors import StyleError
+    from .styles import find, own, shipped
+
+    names = [name for name, row in shipped().items() if row.kind == "lite"]  # a johnson is no live style on a CPU
+    for name in own():
+        try:
+            find(name)
+            names.append(name)
+        except StyleError as error:
+            tell(f"left out: {error}")
+    return names
+
+
+def _with_sides(
+    shown: list[str], inside: str | None, outside: str | None, *, masked: bool
+) -> tuple[list[str], tuple[int | None, int | None]]:
+    """All styles to load, and the places of those fixed to a side of a mask, which come last."""
     if not masked:
-        return names, (None, None)
-    fixed = [inside, outside or "none"]
-    sides: list[int | None] = []
-    for name in fixed:
-        sides.append(None if name is None else len(names))
-        names += [] if name is None else [name]
-    return names, (sides[0], sides[1])
+        return shown, (None, None)
+    fixed = [name for name in (inside, outside or "none") if name is not None]
+    first = None if inside is None else len(shown)
+    return [*shown, *fixed], (first, len(shown) + len(fixed) - 1)
 
 
 def _open_mask(mask: str | None, inside: str | None, outside: str | None) -> MaskSource | None:

@@ -113,7 +113,7 @@ class Controls:
                 said = kind(action, value)
                 if said is not None:
                     return said
-        raise InputError(f"action '{action}': there is none of that name; there are {', '.join(_BY_NAME)}")
+        raise InputError(f"action '{action}': there is none of that name; there are {', '.join((*_BY_NAME, *_LEVELS))}")
 
     def _do_style(self, action: str, value: object) -> str | None:
         following = (self.look.style + (-1 if action == "previous" else 1)) % len(self.styles)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from .chain import Chain
 from .controls import Controls
-from .errors import DeviceError
+from .errors import DeviceError, OutputError
 from .frame import Frame
 from .governor import Governor
 from .latency import Meter
 from .masks import MaskSource
 from .media.camera import import_cv2, open_camera
+from .media.overlay import legible_size
 from .media.size import Size, fit
 from .media.watch import Watched
 from .media.window import Window, has_display
@@ -81,7 +82,8 @@ def run_live(
 
     Without `controls`, the first style of the palette is shown and the others wait for their keys.
     The newest frame wins: what the engine cannot keep up with is forgotten and counted.
-    Raises DeviceError if there is no camera, or nowhere to show it.
+    Raises DeviceError if there is no camera, or nowhere to show it, and at the end OutputError if `record` is not
+    all there.
     """
     controls = controls or Controls(palette.styles)
     show = options.window and has_display()
@@ -104,7 +106,11 @@ def run_live(
                 full, fps=options.fps, max_latency=options.max_latency, largest=options.size, camera_fps=float(rate)
             )
 
-        chain = Chain(palette, controls, govern, out_size=options.out_size, mask=mask, sides=sides)
+        def tell(line: str) -> None:
+            say(line)
+            outputs.tell(line)
+
+        chain = Chain(palette, controls, govern, out_size=options.out_size, mask=mask, sides=sides, say=tell)
         opening = _Opening(options, fit(source.frame_size, options.out_size), rate, stack, say)
         outputs = opening.outputs(controls, meter, show=show, status=lambda: source.status)
         opening.ports(controls, meter, keys=not show)
@@ -120,6 +126,8 @@ def run_live(
                 meter.note(dropped=stats.dropped, why=chain.governor.why)
 
         stats = run(_counted(source, chain, meter), chain, write, live=True, on_frame=note)
+    if outputs.failed:
+        raise OutputError(outputs.failed)
     return stats, meter
 
 
@@ -132,9 +140,10 @@ def _watched(options: LiveOptions, say: Callable[[str], object]) -> Watched:
 
 
 def _counted(source: Watched, chain: Chain, meter: Meter) -> Iterator[Frame]:
-    """The frames to be styled; every one is counted."""
+    """The frames to be styled; every one is counted, but not those shown again while the camera is lost."""
     for frame in source:
-        meter.came()
+        if source.status is None:
+            meter.came()
         if chain.takes(frame.index):
             yield frame
 
@@ -155,7 +164,9 @@ class _Opening:
         def press(key: str) -> None:
             outputs.tell(controls.press(key))
 
-        window = self.stack.enter_context(closing(Window("livestyle", self.size, on_key=press))) if show else None
+        window = None
+        if show:
+            window = self.stack.enter_context(closing(Window("livestyle", legible_size(self.size), on_key=press)))
         outputs = Outputs(
             list(self._sinks()),
             controls,

@@ -12,7 +12,7 @@ from .controls import Controls, help_lines
 from .errors import LivestyleError
 from .frame import Frame
 from .latency import Meter
-from .media.overlay import draw_lines
+from .media.overlay import draw_lines, legible
 from .media.picture import write_image
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ class Outputs:
         recorder: opens a recording; given the file asked for, or None to choose one.
         record: the recording to begin with.
         say: told what happens, a line each.
+
+    Attributes:
+        failed: why the recording to begin with (`record`) is not all there, or None.
     """
 
     def __init__(
@@ -66,8 +69,11 @@ class Outputs:
         self._message, self._message_ends = "", 0.0
         self._screenshots = controls.screenshots
         self._recorder: Recorder | None = None
+        self._asked: Recorder | None = None
+        self._recorded = 0  # frames, of the present recording
+        self.failed: str | None = None
         if record is not None and recorder is not None:
-            self._recorder = recorder(record)
+            self._recorder = self._asked = recorder(record)
             controls.do("record", True)
 
     def tell(self, line: str | None) -> None:
@@ -76,7 +82,7 @@ class Outputs:
             self._message, self._message_ends = line, self._clock() + MESSAGE_SECONDS
 
     def write(self, frame: Frame) -> bool:
-        """Sends a frame everywhere; False once the user has had enough."""
+        """Sends a frame everywhere; False once the user has had enough, or nothing is left to send it to."""
         status = self._status()
         if status:
             frame = frame.with_image(draw_lines(frame.image, [status], "middle"))
@@ -85,40 +91,47 @@ class Outputs:
         self._save_picture(frame)
         if self._window:
             go_on.append(self._show(self._window, frame))
+        else:
+            self._show_in_words()
         self._meter.went(frame.captured)
-        return all(go_on) and not self._controls.quitting
+        nowhere = self.failed is not None and not (self._sinks or self._window or self._recorder)
+        return all(go_on) and not nowhere and not self._controls.quitting
 
     def _show(self, window: Window, frame: Frame) -> bool:
         on = self._controls.on
         window.fill_screen("fullscreen" in on)
-        image = frame.image
-        if "help" in on:
-            image = draw_lines(image, help_lines(), "middle")
-        elif "statistics" in on:
-            image = draw_lines(image, self._meter.lines(), "top")
-        if self._message and self._clock() < self._message_ends:
-            image = draw_lines(image, [self._message], "bottom")
-        return window.write(frame.with_image(image))
+        message = [self._message] if self._message and self._clock() < self._message_ends else []
+        lines = help_lines() if "help" in on else self._meter.lines() if "statistics" in on else []
+        if not (message or lines):
+            return window.write(frame)
+        image = draw_lines(legible(frame.image), lines, "middle" if "help" in on else "top")
+        return window.write(frame.with_image(draw_lines(image, message, "bottom")))
+
+    def _show_in_words(self) -> None:
+        """What a window would show, in the terminal: once, for it does not go away there."""
+        for switch, lines in (("help", help_lines), ("statistics", self._meter.lines)):
+            if switch in self._controls.on:
+                self._controls.do(switch, False)
+                for line in lines():
+                    self._say(line)
 
     def _record(self, frame: Frame) -> None:
         wanted = "record" in self._controls.on
         if wanted and self._recorder is None and self._open_recorder:
             try:
-                self._recorder = self._open_recorder(None)
+                self._recorder, self._recorded = self._open_recorder(None), 0
                 self._announce(f"recording to {self._recorder.target}")
             except LivestyleError as error:
-                self._stop_recording(f"no recording: {error}")
+                self._controls.do("record", False)
+                self._announce(f"no recording: {error}")
         elif not wanted and self._recorder:
             self.close()
         if self._recorder:
             self._recorder.write(frame)
+            self._recorded += 1
             if self._recorder.failed:
-                self._stop_recording(self._recorder.failed)
-
-    def _stop_recording(self, why: str) -> None:
-        self._controls.do("record", False)
-        self._announce(why)
-        self.close()
+                self._controls.do("record", False)
+                self.close()
 
     def _save_picture(self, frame: Frame) -> None:
         if self._controls.screenshots == self._screenshots:
@@ -141,8 +154,11 @@ class Outputs:
         if recorder is None:
             return
         recorder.close()
+        if recorder is self._asked:
+            self.failed = recorder.failed
         lost = f", {recorder.dropped} frames forgotten" if recorder.dropped else ""
-        self._announce(recorder.failed or f"recorded {recorder.target}{lost}")
+        done = f"recorded {recorder.target}{lost}" if self._recorded else f"{recorder.target}: no frame to record came"
+        self._announce(recorder.failed or done)
 
 
 def file_for_now(suffix: str) -> Path:

@@ -11,6 +11,7 @@ from conftest import assert_images_close, gradient
 
 from livestyle.chain import FADE_SECONDS, Chain
 from livestyle.controls import Controls, Look
+from livestyle.errors import StyleError
 from livestyle.frame import Image
 from livestyle.governor import Governor
 from livestyle.media.size import Size
@@ -42,6 +43,20 @@ def palette() -> FakePalette:
     return FakePalette()
 
 
+class Breaks(FakePalette):
+    """One style cannot be painted."""
+
+    broken = 2
+
+    def __call__(self, image: Image, style: int, strength: float = 1.0) -> Image:
+        if style == self.broken:
+            raise StyleError("two: damaged")
+        return super().__call__(image, style, strength)
+
+    def faded(self, image: Image, first: int, second: int, share: float, strength: float = 1.0) -> Image:
+        return self(image, second, strength)
+
+
 @pytest.fixture
 def controls() -> Controls:
     return Controls(["none", "one", "two"], Look(style=1, steady=0))
@@ -55,7 +70,7 @@ def make(palette: FakePalette, controls: Controls) -> Make:
     def govern(full: Size) -> Governor:
         return Governor(full, fps=30, max_latency=math.inf)
 
-    return lambda **given: Chain(palette, controls, given.pop("govern", govern), **given)
+    return lambda **given: Chain(given.pop("palette", palette), controls, given.pop("govern", govern), **given)
 
 
 def level(image: Image) -> int:
@@ -204,3 +219,29 @@ def test_the_governor_hears_of_styled_pictures_only(make: Make, controls: Contro
     chain(IMAGE)
     chain.observe(0.03)
     assert heard == [0.02]
+
+
+@pytest.mark.parametrize("action", ["style", "crossfade"])
+def test_a_style_that_fails_is_left_for_the_one_before(controls: Controls, make: Make, action: str) -> None:
+    said: list[str] = []
+    chain = make(palette=Breaks(), say=said.append)
+    before = chain(IMAGE)
+    controls.do(action, "two")
+    assert (chain(IMAGE) == before).all()
+    assert (controls.look.style, controls.look.fade_from) == (1, None)
+    assert said == ["two: damaged; back to one"]
+
+
+def test_a_style_that_fails_from_the_first_picture_on_is_an_error(controls: Controls, make: Make) -> None:
+    controls.do("style", "two")
+    with pytest.raises(StyleError):
+        make(palette=Breaks())(IMAGE)
+
+
+def test_the_style_that_went_well_so_far_is_an_error_once_it_fails(make: Make) -> None:
+    palette = Breaks()
+    chain = make(palette=palette)
+    chain(IMAGE)
+    palette.broken = 1
+    with pytest.raises(StyleError):
+        chain(IMAGE)

@@ -98,6 +98,7 @@ def test_switches_take_a_value_or_change_over(controls: Controls) -> None:
     ("action", "value", "told"),
     [
         ("jump", None, "there are next, previous"),
+        ("jump", None, ", strength, steady"),
         ("style", 0, "from 1 to 3"),
         ("style", 4, "from 1 to 3"),
         ("style", True, "from 1 to 3"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import signal
@@ -16,12 +17,19 @@ import numpy as np
 import pytest
 from conftest import MakeFilm, RunCli, frame_times
 
+from livestyle.chain import Chain
+from livestyle.controls import Controls
 from livestyle.errors import DeviceError
 from livestyle.frame import Frame
+from livestyle.governor import Governor
+from livestyle.latency import Meter
+from livestyle.live import _counted
 from livestyle.media.pattern import Pattern
 from livestyle.media.playback import Playback
 from livestyle.media.size import Size
 from livestyle.media.virtual import VirtualCamera
+from livestyle.media.watch import Watched
+from livestyle.palette import Palette
 
 STOP_SECONDS = 5.0  # one is promised; test machines are busy
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
@@ -87,6 +95,80 @@ def test_nowhere_to_show_it_is_one_line(
     assert len(outcome.err) == 1
     assert outcome.err[0].startswith("error: ")
     assert "--virtual" in outcome.err[0]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *((option, value) for option in ("--fps", "--camera-fps", "--give-up") for value in ("nan", "inf", "-1")),
+        ("--styles", ","),
+        ("--styles", ""),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_a_usage_error(option: str, value: str, run_cli: RunCli) -> None:
+    outcome = run_cli("cam", "--camera", "pattern:64x48", "--style", "none", "--no-window", option, value)
+    assert outcome.code == 2
+    assert option in outcome.err[-1]
+
+
+def test_blanks_between_styles_are_no_styles(virtual_camera: Path, run_cli: RunCli) -> None:
+    arguments = ["--styles", "starry,, none,", "--virtual", "--no-window", "--frames", "1"]
+    assert run_cli("cam", "--camera", "pattern:64x48", "--style", "none", *arguments).code == 0
+
+
+def test_a_damaged_style_nobody_asked_for_is_left_out_aloud(
+    virtual_camera: Path, run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVESTYLE_HOME", str(tmp_path))
+    (tmp_path / "styles").mkdir()
+    (tmp_path / "styles" / "mine.onnx").write_bytes(b"cut off")
+    command = ["cam", "--camera", "pattern:64x48", "--style", "none", "--virtual", "--no-window", "--frames", "1"]
+    outcome = run_cli(*command)
+    assert outcome.code == 0
+    assert [line for line in outcome.err if line.startswith("left out: ") and "mine.onnx" in line]
+    asked = run_cli(*command, "--styles", "mine")
+    assert asked.code == 1
+    assert len(asked.err) == 1
+
+
+def test_a_recording_that_fails_is_exit_1(
+    run_cli: RunCli, tmp_path: Path, virtual_camera: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("livestyle.media.recorder._Film.add", full)
+    command = ["cam", "--camera", "pattern:64x48", "--style", "none", "--no-window", "--record", tmp_path / "a.mp4"]
+    alone = run_cli(*command, "-q")  # and it ends by itself
+    assert (alone.code, len(alone.err)) == (1, 1)
+    assert "No space left on device" in alone.err[0]
+    beside = run_cli(*command, "-q", "--virtual", "--frames", "30")
+    assert beside.code == 1
+    assert len(sent(virtual_camera)) == 1 + 30  # the call goes on
+    assert not list(tmp_path.glob("*.mp4"))
+
+
+def test_pictures_shown_again_are_not_the_cameras() -> None:
+    class Lost(Pattern):
+        def __iter__(self) -> Iterator[Frame]:
+            yield next(super().__iter__())
+            raise DeviceError("camera 0: gives no more frames")
+
+    opened = iter([Lost(Size(64, 48), fps=50.0)])
+
+    def open_once() -> Pattern:
+        for source in opened:
+            return source
+        raise DeviceError("camera 0: there is no /dev/video0")
+
+    source = Watched(open_once, give_up=1.0)
+    meter = Meter()
+    came: list[Frame] = []
+    chain = Chain(Palette(["none"]), Controls(["none"]), lambda full: Governor(full, fps=30, max_latency=1))
+    with pytest.raises(DeviceError, match="given up"):
+        came.extend(_counted(source, chain, meter))
+    assert len(came) > 2
+    assert meter.stats().camera_fps == 0
 
 
 def test_virtual_camera_gets_rgb_of_the_right_size(make_film: MakeFilm, virtual_camera: Path, run_cli: RunCli) -> None:

@@ -17,7 +17,7 @@ from livestyle.latency import Meter
 from livestyle.media.picture import read_image
 from livestyle.outputs import MESSAGE_SECONDS, Outputs
 
-PLAIN = np.full((90, 160, 3), 120, np.uint8)
+PLAIN = np.full((240, 320, 3), 120, np.uint8)
 
 
 @dataclass
@@ -107,6 +107,19 @@ def test_a_message_is_shown_for_a_moment(make: Make) -> None:
     assert (window.images[1] == PLAIN).all()
 
 
+@pytest.mark.parametrize(("key", "word"), [("?", "previous style"), ("i", "output 0.0 fps")])
+def test_words_for_the_user_are_said_where_there_is_no_window(
+    make: Make, controls: Controls, key: str, word: str
+) -> None:
+    said: list[str] = []
+    outputs = make(FakeSink(), say=said.append)
+    for _ in range(2):  # each press says them once
+        controls.press(key)
+        outputs.write(frame(0))
+        outputs.write(frame(1))
+    assert len([line for line in said if word in line]) == 2
+
+
 def test_full_screen_follows_its_switch(make: Make, controls: Controls) -> None:
     window = FakeSink(True)
     outputs = make(window=window)
@@ -143,7 +156,42 @@ def test_a_recording_that_fails_stops_and_the_picture_goes_on(make: Make, contro
     assert outputs.write(frame(0)) and outputs.write(frame(1))
     assert (len(recorder.images), recorder.closed) == (1, 1)
     assert "record" not in controls.on
-    assert "disk full" in said
+    assert said == ["recording to take.mp4", "disk full"]
+
+
+def test_the_recording_asked_for_that_fails_is_remembered(make: Make) -> None:
+    outputs = make(FakeSink(), recorder=lambda target: FakeSink(failed="disk full"), record=Path("take.mp4"))
+    assert outputs.write(frame(0)) and outputs.write(frame(1))
+    outputs.close()
+    assert outputs.failed == "disk full"
+
+
+def test_a_failed_recording_that_was_alone_ends_the_run(make: Make) -> None:
+    outputs = make(recorder=lambda target: FakeSink(failed="disk full"), record=Path("take.mp4"))
+    assert not outputs.write(frame())
+
+
+def test_a_failed_recording_of_a_key_is_not_the_one_asked_for(make: Make, controls: Controls) -> None:
+    recorders = iter([FakeSink(), FakeSink(failed="disk full")])
+    outputs = make(recorder=lambda target: next(recorders), record=Path("take.mp4"))
+    for number in range(3):  # recorded, stopped, recorded anew
+        assert outputs.write(frame(number))
+        controls.press("r")
+    assert outputs.failed is None
+
+
+def test_a_recording_without_a_frame_is_not_said_to_be_there(make: Make) -> None:
+    said: list[str] = []
+    make(recorder=lambda target: FakeSink(), record=Path("take.mp4"), say=said.append).close()
+    assert said == ["take.mp4: no frame to record came"]
+
+
+def test_words_on_a_small_picture_can_be_read_in_the_window(make: Make, controls: Controls) -> None:
+    sink, window = FakeSink(), FakeSink(True)
+    outputs = make(sink, window=window)
+    controls.press("?")
+    outputs.write(frame().with_image(PLAIN[:90, :160]))
+    assert (sink.images[0].shape, window.images[0].shape) == ((90, 160, 3), (270, 480, 3))
 
 
 def test_a_recording_that_cannot_begin_is_told_once(make: Make, controls: Controls) -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livestyle.media.overlay import draw_lines
+from livestyle.controls import help_lines
+from livestyle.media.overlay import draw_lines, legible
 from livestyle.media.window import key_name
 
 BRIGHT = np.full((180, 320, 3), 200, np.uint8)
@@ -49,6 +50,26 @@ def test_no_words_cost_nothing() -> None:
 def test_words_larger_than_the_picture_are_cut(height: int, width: int, corner: str) -> None:
     image = np.full((height, width, 3), 9, np.uint8)
     assert draw_lines(image, ["a long line of words", "and another"], corner).shape == image.shape  # type: ignore[arg-type]
+
+
+def test_a_line_that_is_too_long_goes_on_in_the_next() -> None:
+    first = "a name of some length: the recording ended early, no space"
+    whole, broken = draw_lines(BRIGHT, [first + " is left on the device"]), draw_lines(BRIGHT, [first])
+    assert (whole[:30] != BRIGHT[:30]).any()
+    rows = [np.nonzero((drawn != BRIGHT).any(axis=(1, 2)))[0].max() for drawn in (whole, broken)]
+    assert rows[0] > rows[1]
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (176, 144), (90, 160), (1, 1), (320, 180)])
+def test_all_keys_find_room_on_a_picture_made_legible(width: int, height: int) -> None:
+    drawn = draw_lines(legible(np.full((height, width, 3), 200, np.uint8)), help_lines(), "middle")
+    for edge in (drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]):  # the box ends inside
+        assert (edge == 200).all()
+
+
+def test_a_picture_large_enough_is_left_as_it_is() -> None:
+    image = np.zeros((240, 320, 3), np.uint8)
+    assert legible(image) is image
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from desktop import cam, press, xdotool
 from livestyle.frame import Image
 from livestyle.media.grab import GrabbedScreen
 from livestyle.media.picture import read_image
+from livestyle.media.window import has_display
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 PATIENCE = 30.0  # seconds for what takes a moment on an idle machine
@@ -33,6 +34,31 @@ def test_cam_opens_a_window_and_ends_after_its_frames(screen: str, make_film: Ma
     assert err.splitlines()[0] == "none: no network runs"
     assert "64x48 at 25 fps" in err.splitlines()[1]
     assert err.splitlines()[2].startswith("30 frames")  # and no word from the toolkit
+
+
+@linux
+@pytest.mark.parametrize("display", [":98765", "127.0.0.1:98765", "127.0.0.1:3", "nonsense", ""])
+def test_a_display_that_nobody_serves_is_none(display: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")  # of no use to OpenCV, which aborts there
+    assert not has_display()
+
+
+@linux
+def test_a_display_that_is_served_is_one(screen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (screen, f"{screen}.0", f"unix{screen}"):
+        monkeypatch.setenv("DISPLAY", name)
+        assert has_display()
+
+
+@linux
+def test_a_tiny_picture_has_a_window_with_room_for_the_keys(screen: str, make_film: MakeFilm) -> None:
+    with cam(make_film(size=(16, 16), pts=range(1500)), screen) as process:
+        window = xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "^livestyle$").split()[0]
+        wait_for(lambda: "Geometry: 320x320" in xdotool(screen, "getwindowgeometry", window))
+        press(screen, "q")
+        process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 @linux

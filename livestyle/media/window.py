@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import sys
 from collections.abc import Callable
 
@@ -20,14 +22,47 @@ _NAMED_KEYS = {
     27: "escape",
     32: "space",
 }
+_X_PORT, _X_PATIENCE = 6000, 2.0  # the first display's; seconds
 _MODIFIERS = 0xFFFF0000  # Shift, num lock and the like, as GTK adds them above the key
 
 
 def has_display() -> bool:
-    """Whether a window can open here. OpenCV aborts the whole process where none can, so ask first."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    """Whether a window can open here. OpenCV aborts the whole process where none can, so ask first.
+
+    On Linux that needs an X server that listens, such as Xwayland: OpenCV's wheel knows no other.
+    """
+    return sys.platform in ("win32", "darwin") or _listens(os.environ.get("DISPLAY", ""))
+
+
+def _listens(display: str) -> bool:
+    """Whether something is at the other end of an X display's name."""
+    named = re.fullmatch(r"(?:unix|(.*))?:(\d+)(?:\.\d+)?", display)
+    if named is None:
+        return False
+    host, number = named[1], int(named[2])
+    if host:  # over the network, or by ssh
+        return _connects(lambda: socket.create_connection((host, _X_PORT + number), _X_PATIENCE))
+    path = f"/tmp/.X11-unix/X{number}"
+    return _connects(lambda: _local(path)) or _connects(lambda: _local(f"\0{path}"))
+
+
+def _local(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(_X_PATIENCE)
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _connects(connect: Callable[[], socket.socket]) -> bool:
+    try:
+        connect().close()
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 class Window:
