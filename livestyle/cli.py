@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import __version__, cli_live
+from . import __version__, cli_compare, cli_live
 from .cli_options import SizeType, open_stylizer, progress, say, style_options
 from .completion import StyleType
 from .errors import LivestyleError
@@ -30,36 +30,53 @@ def cli(context: click.Context) -> None:
     use_settings(context)
 
 
-for _command in cli_live.COMMANDS:
+for _command in (*cli_live.COMMANDS, cli_compare.compare):
     cli.add_command(_command)
 
 
 @cli.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("films", nargs=-1, required=True, metavar="SOURCE TARGET | FILMS...", type=click.Path(path_type=Path))
 @style_options
+@click.option("--out-dir", type=click.Path(path_type=Path), help="All names are inputs; each is rendered into here.")
 @click.option("--out-size", type=SizeType(), help="The output's size, if not the input's.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing target.")
 def video(
-    source: Path,
-    target: Path,
+    films: tuple[Path, ...],
+    out_dir: Path | None,
     size: Size | int | None,
     out_size: Size | int | None,
     overwrite: bool,
     quiet: bool,
     **engine: Any,
 ) -> None:
-    """Style a film: every frame at its own time, with its sound."""
+    """Style a film: every frame at its own time, with its sound.
+
+    With --out-dir all names are inputs: films, folders of films, patterns.
+    """
+    from .batch import render_all
     from .film import stylize_film
 
-    with open_stylizer(quiet, film=True, **engine) as stylizer, progress(source.name, quiet) as on_frame:
-        result = stylize_film(
-            source, target, stylizer, size=size, out_size=out_size, overwrite=overwrite, on_frame=on_frame
-        )
-    for warning in result.warnings:
-        say(f"warning: {warning}", quiet)
-    stats = result.stats
-    say(f"{target}: {stats.frames} frames in {stats.seconds:.1f} s, {stats.fps:.1f} fps", quiet)
+    if out_dir is None and len(films) != 2:
+        raise click.UsageError("give an input and an output, or inputs and --out-dir")
+    with open_stylizer(quiet, film=True, **engine) as stylizer:
+
+        def render_one(source: Path, target: Path) -> None:
+            with progress(source.name, quiet) as on_frame:
+                result = stylize_film(
+                    source, target, stylizer, size=size, out_size=out_size, overwrite=overwrite, on_frame=on_frame
+                )
+            for warning in result.warnings:
+                say(f"warning: {warning}", quiet)
+            stats = result.stats
+            say(f"{target}: {stats.frames} frames in {stats.seconds:.1f} s, {stats.fps:.1f} fps", quiet)
+
+        if out_dir is None:
+            render_one(*films)
+            return
+        batch = render_all(films, out_dir, render_one, lambda line: click.echo(line, err=True))
+    say(batch.line(), quiet)
+    if batch.failed:
+        sys.exit(EXIT_FAILURE)
 
 
 @cli.command()

@@ -31,7 +31,7 @@ def stylize_film(
     overwrite: bool = False,
     on_frame: Callable[[Stats, int | None], object] | None = None,
 ) -> FilmResult:
-    """Writes `target`: every frame of `source`, styled, at its own time, with its sound.
+    """Writes `target`: every frame of `source`, styled, at its own time, with all else that is in it.
 
     Args:
         size: the processing size, exact or the long side; the output keeps the film's size all the same.
@@ -47,7 +47,9 @@ def stylize_film(
         report = (lambda stats: on_frame(stats, reader.expected_frames)) if on_frame else None
         with FilmWriter(target, reader, size=fit(reader.size, out_size)) as writer:
             stats = run(reader, stylizer, writer.write, lanes=stylizer.lanes, on_frame=report)
-        warnings = list(writer.warnings)
-        if reader.damaged:
-            warnings.append(f"{source}: damaged; {stats.frames} frames decoded, {reader.damaged} packets did not")
+        warnings = [*reader.warnings, *writer.warnings]
+        missing = reader.missing_frames(stats.frames)
+        if reader.damaged or missing:
+            promised = f" of {stats.frames + missing}" if missing else ""
+            warnings.append(f"{source}: damaged; {stats.frames}{promised} frames decoded")
         return FilmResult(stats, tuple(warnings))

@@ -162,6 +162,12 @@ def _stage(items: Iterable[Frame], out: Handoff[Frame]) -> None:
         pass
     except BaseException as failure:  # handed to the caller's thread, which raises it
         error = failure
+    finally:
+        # Left to the garbage collector, the engine's pool would be shut down at any later moment, in any thread,
+        # and can wait there for a lock of threading's own for ever.
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
     out.close(error)
 
 

@@ -19,7 +19,7 @@ from livestyle.media.size import Size
 
 LEVELS = 4  # of 255, the most a cell's mean may move
 SD, HD = (320, 180), (1280, 720)
-BT601, BT709, BT2020, UNTAGGED = (6, 6, 6), (1, 1, 1), (9, 9, 18), (2, 2, 2)  # matrix, primaries, transfer (H.273)
+BT601, BT709, BT2020, UNTAGGED = (6, 6, 6), (1, 1, 1), (9, 9, 14), (2, 2, 2)  # matrix, primaries, transfer (H.273)
 MATRIX_NAMES = {6: "bt601", 1: "bt709", 9: "bt2020"}
 
 
@@ -45,7 +45,7 @@ CODINGS = {
     "10 bit": Coding("yuv420p10le", BT709, BT709),
     "10 bit full": Coding("yuv420p10le", BT709, BT709, full=True),
     "10 bit 4:2:2": Coding("yuv422p10le", BT601, BT601),
-    "bt2020, HLG": Coding("yuv420p10le", BT2020, BT2020),
+    "bt2020, 10 bit": Coding("yuv420p10le", BT2020, BT2020),
     "rgb": Coding("rgb24", UNTAGGED, BT601, codec="libx264rgb"),
     "rgb with alpha": Coding("rgba", UNTAGGED, BT601, codec="png"),
     "untagged SD": Coding("yuv420p", UNTAGGED, BT601),

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import os
+from functools import lru_cache
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from ..frame import Image
+from .filters import LookUp, threads_for
 from .size import Size
+from .tone import is_hdr
 
 _UNSPECIFIED, _BT709, _BT2020 = 2, 1, (9, 10)  # AVCOL_SPC_*
-_BT601 = (4, 5, 6)
+_RGB = 0  # it has no matrix: the copy's is chosen as for an untagged film
+_BT601, _SMPTE240M = (4, 5, 6), 7
 HD_HEIGHT = 720  # untagged films are taken for bt709 from this height on, as players do
 
 # SWS_FULL_CHR_H_INT: without it all but plain 8-bit 4:2:0 and 4:2:2 come out up to 4 levels too dark.
 _FULL_CHROMA = 0x2000
 
-# Conversion is 1 ms of one core at 640x360: threads would only get in the engine's way. Large frames gain.
-_THREADS_FROM_PIXELS = 1920 * 1080
+# swscale takes all gray for full range, whatever its tag.
+_STRETCHED = np.clip(np.round((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
 
 
 def matrix_of(frame: av.VideoFrame) -> Colorspace:
@@ -27,25 +30,58 @@ def matrix_of(frame: av.VideoFrame) -> Colorspace:
     tag = int(frame.colorspace)
     if tag in _BT601:
         return Colorspace.ITU601
-    if tag in _BT2020:
+    if tag == _SMPTE240M:
+        return Colorspace.SMPTE240M
+    untagged = tag in (_UNSPECIFIED, _RGB)
+    if tag in _BT2020 or (untagged and is_hdr(frame)):
         return Colorspace.BT2020
-    if tag == _BT709 or (tag == _UNSPECIFIED and frame.height >= HD_HEIGHT):
+    if tag == _BT709 or (untagged and frame.height >= HD_HEIGHT):
         return Colorspace.ITU709
     return Colorspace.ITU601
 
 
-def to_rgb(frame: av.VideoFrame, size: Size) -> Image:
-    """A decoded frame as an image of the given size."""
+def to_rgb(frame: av.VideoFrame, size: Size, *, tone_map: LookUp | None = None) -> Image:
+    """A decoded frame as an image of the given size: alpha over black, HDR as `tone_map` shows it."""
+    if _has_alpha(frame.format.name):
+        frame = _over_black(frame, deep=tone_map is not None)
+    if tone_map is not None:
+        frame = tone_map(_converted(frame, size, "gbrp16le"))
+    image = np.asarray(_converted(frame, size, "rgb24").to_ndarray(), dtype=np.uint8)
+    limited_gray = frame.format.name.startswith("gray") and int(frame.color_range) == ColorRange.MPEG
+    return _STRETCHED[image] if limited_gray else image
+
+
+def _converted(frame: av.VideoFrame, size: Size, pixels: str) -> av.VideoFrame:
+    """The frame in an RGB format."""
     full = int(frame.color_range) == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-    rgb = frame.reformat(
+    return frame.reformat(
         *size,
-        format="rgb24",
+        format=pixels,
         src_colorspace=matrix_of(frame),
         src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
         interpolation=(Interpolation.AREA if size.width < frame.width else Interpolation.BICUBIC) | _FULL_CHROMA,
-        threads=_threads(frame.width * frame.height),
+        threads=threads_for(frame.width * frame.height),
     )
-    return np.asarray(rgb.to_ndarray(), dtype=np.uint8)
+
+
+@lru_cache
+def _has_alpha(pixels: str) -> bool:
+    pixel_format = av.VideoFormat(pixels)
+    return pixel_format.has_palette or any(component.is_alpha for component in pixel_format.components)
+
+
+def _over_black(frame: av.VideoFrame, *, deep: bool) -> av.VideoFrame:
+    """The frame without its alpha, in its own size: scaled first, colours that nobody sees would bleed at the edges."""
+    opaque = 65535 if deep else 255
+    size = Size(frame.width, frame.height)
+    image = np.asarray(_converted(frame, size, "rgba64le" if deep else "rgba").to_ndarray(), dtype=np.uint32)
+    colour = (image[..., :3] * image[..., 3:] + opaque // 2) // opaque
+    if deep:
+        flat = av.VideoFrame.from_ndarray(colour.astype(np.uint16), format="rgb48le")
+    else:
+        flat = av.VideoFrame.from_ndarray(colour.astype(np.uint8), format="rgb24")
+    flat.color_range = ColorRange.JPEG
+    return flat
 
 
 def to_yuv(image: Image, size: Size, matrix: Colorspace) -> av.VideoFrame:
@@ -58,7 +94,7 @@ def to_yuv(image: Image, size: Size, matrix: Colorspace) -> av.VideoFrame:
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
         interpolation="BICUBIC",
-        threads=_threads(size.width * size.height),
+        threads=threads_for(size.width * size.height),
     )
 
 
@@ -69,12 +105,9 @@ def tag(
 
     Primaries and transfer are the source's own, for they are not converted; the matrix's usual ones if it has none.
     """
-    usual = {Colorspace.ITU709: (1, 1, 1), Colorspace.BT2020: (9, 9, 14)}.get(matrix, (6, 6, 6))  # AVCOL_*, H.273
+    special = {Colorspace.ITU709: (1, 1, 1), Colorspace.BT2020: (9, 9, 14), Colorspace.SMPTE240M: (7, 7, 7)}
+    usual = special.get(matrix, (6, 6, 6))  # AVCOL_*, H.273
     codec.color_range = int(ColorRange.MPEG)
     codec.colorspace = usual[0]
     codec.color_primaries = primaries if primaries != _UNSPECIFIED else usual[1]
     codec.color_trc = transfer if transfer != _UNSPECIFIED else usual[2]
-
-
-def _threads(pixels: int) -> int:
-    return min(4, os.cpu_count() or 1) if pixels >= _THREADS_FROM_PIXELS else 1

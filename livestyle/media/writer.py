@@ -5,24 +5,27 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import av
-from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 
 from ..errors import OutputError
 from ..frame import Frame
 from .color import tag, to_yuv
-from .reader import FilmReader, open_film
+from .reader import FilmReader
 from .size import Size, pad_even
+from .streams import OtherStreams
+from .temporary import Temporary
 
-SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")
+# FFmpeg's own format for .m4v has no room for most codecs and titles; it is MPEG-4 by another name.
+_FORMATS = {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska"}
+SUFFIXES = tuple(_FORMATS)
 CRF, PRESET = 20, "veryfast"  # x264: visually close to transparent on painted texture, at a small share of the time
 
 
@@ -46,12 +49,12 @@ def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes
 class FilmWriter:
     """An H.264 film (8 bit, 4:2:0) that appears under its name only when it is complete.
 
-    Frames keep their exact times; the source's sound is copied packet for packet. A context manager:
-    left without an error it finishes the film, else it removes what was written.
+    Frames keep their exact times; all else in the source goes over as it is where the container permits.
+    A context manager: left without an error it finishes the film, else it removes what was written.
 
     Args:
         target: the film to write; its suffix decides the container.
-        source: the film the frames come from: size, time base, colour and sound are taken from it.
+        source: the film the frames come from: size, time base, colour and the other streams are taken from it.
         size: of the output; None keeps the source's.
 
     Attributes:
@@ -61,18 +64,23 @@ class FilmWriter:
     def __init__(self, target: Path, source: FilmReader, *, size: Size | None = None) -> None:
         self.target, self._source = target, source
         self._size = size or source.size
-        self._temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
-        self._last_pts: int | None = None
-        self._damaged_sound = 0
-        self.warnings: list[str] = []
-        options = _mp4_options(source.time_base) if target.suffix.lower() != ".mkv" else {}
         try:
-            self._container: OutputContainer | None = av.open(str(self._temporary), "w", options=options)
+            self._file = Temporary(target)
+        except OSError as error:
+            raise self._refused(error) from error
+        self._last_pts: int | None = None
+        self.warnings: list[str] = []
+        suffix = target.suffix.lower()
+        try:
+            self._container: OutputContainer | None = av.open(
+                str(self._file.path), "w", format=_FORMATS[suffix], options=_options(suffix, source.time_base)
+            )
         except (av.FFmpegError, OSError) as error:
+            self._file.discard()
             raise self._refused(error) from error
         try:
             self._stream = self._add_video()
-            self._sound = _SoundCopy(source.path, self._container, self.warnings)
+            self._others = OtherStreams(source.path, self._container, self._stream)
         except BaseException:
             self.abort()
             raise
@@ -102,17 +110,17 @@ class FilmWriter:
         picture.pts, picture.time_base = pts, self._source.time_base
         self._last_pts = pts
         self._mux(self._stream.encode(picture))
-        self._copy_sound(frame.time)
+        self._carry_others(frame.time)
 
-    def _copy_sound(self, until: Fraction | None) -> None:
+    def _carry_others(self, until: Fraction | None) -> None:
         assert self._container is not None
-        for packet in self._sound.until(until):
+        for packet in self._others.until(until):
             try:
                 self._container.mux(packet)
             except OSError as error:
                 raise self._refused(error) from error
             except av.FFmpegError:  # the packet makes no sense
-                self._damaged_sound += 1
+                self._others.damaged += 1
 
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         assert self._container is not None
@@ -130,28 +138,29 @@ class FilmWriter:
         if self._container is None:
             return
         self._mux(self._stream.encode(None))
-        self._copy_sound(None)
-        if self._damaged_sound:
-            self.warnings.append(f"{self._source.path}: {self._damaged_sound} damaged sound packets are left out")
+        self._carry_others(None)
+        self.warnings += self._others.warnings
+        if self._others.damaged:
+            self.warnings.append(
+                f"{self._source.path}: {self._others.damaged} damaged packets of sound or subtitles are left out"
+            )
         try:
             self._container.close()
-            with open(self._temporary, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(self._temporary, self.target)
+            self._file.publish()
         except (av.FFmpegError, OSError) as error:
             raise self._refused(error) from error
         self._container = None
-        self._sound.close()
+        self._others.close()
 
     def abort(self) -> None:
         """Leaves nothing behind. Does nothing to a finished film."""
         if self._container is not None:
-            with contextlib.suppress(OSError):  # the file goes anyway
+            with contextlib.suppress(OSError, av.FFmpegError):  # the file goes anyway
                 self._container.close()
             self._container = None
-            self._temporary.unlink(missing_ok=True)
-        if hasattr(self, "_sound"):
-            self._sound.close()
+            self._file.discard()
+        if hasattr(self, "_others"):
+            self._others.close()
 
     def __enter__(self) -> FilmWriter:
         return self
@@ -166,47 +175,11 @@ class FilmWriter:
             self.abort()
 
 
-def _mp4_options(time_base: Fraction) -> dict[str, str]:
+def _options(suffix: str, time_base: Fraction) -> dict[str, str]:
+    if suffix == ".mkv":
+        return {}
     # A late start is written in the movie's own time scale: in the usual milliseconds it would move the film.
-    return {"movflags": "+faststart", "movie_timescale": str(min(math.lcm(1000, time_base.denominator), 2**31 - 1))}
-
-
-class _SoundCopy:
-    """The sound packets of a film, in step with the pictures: the film is opened a second time for them."""
-
-    def __init__(self, path: Path | str, output: OutputContainer, warnings: list[str]) -> None:
-        self._input: InputContainer = open_film(path)
-        self._streams: dict[int, AudioStream] = {}
-        for stream in self._input.streams.audio:
-            try:
-                self._streams[stream.index] = output.add_stream_from_template(stream)
-            except (ValueError, av.FFmpegError):
-                kind = output.format.name.split(",")[0]
-                codec = stream.codec_context.name if stream.codec_context else "unknown"
-                warnings.append(
-                    f"{path}: sound track {stream.index} ({codec}) does not fit into {kind} and is left out; "
-                    "write an .mkv to keep it"
-                )
-        chosen = [self._input.streams[index] for index in self._streams]
-        self._packets = self._input.demux(chosen) if chosen else iter(())
-        self._waiting: Packet[Any] | None = None
-
-    def until(self, time: Fraction | None) -> Iterator[Packet[Any]]:
-        """The packets up to a time; all that are left for None."""
-        while (packet := self._waiting or self._next()) is not None:
-            self._waiting = packet
-            if packet.dts is not None:  # else the empty packet at the end
-                if time is not None and packet.time_base is not None and packet.dts * packet.time_base > time:
-                    return
-                packet.stream = self._streams[packet.stream.index]
-                yield packet
-            self._waiting = None
-
-    def _next(self) -> Packet[Any] | None:
-        try:
-            return next(self._packets, None)
-        except av.FFmpegError:  # nothing readable is left; the reader of the pictures says so
-            return None
-
-    def close(self) -> None:
-        self._input.close()
+    options = {"movie_timescale": str(min(math.lcm(1000, time_base.denominator), 2**31 - 1))}
+    if suffix == ".mov":
+        return options | {"movflags": "+faststart+use_metadata_tags"}  # QuickTime has room for tags of any name
+    return options | {"movflags": "+faststart"} | ({"brand": "M4V "} if suffix == ".m4v" else {})

@@ -1,0 +1,119 @@
+"""Many films at once: which ones, where each goes, and on past those that fail."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import InputError, LivestyleError, OutputError
+from .media.writer import SUFFIXES
+
+# What a folder's films are known by; any name that is given itself is taken.
+FILM_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob"),
+    *(".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".mxf", ".ogv", ".dv", ".y4m", ".gif"),
+)
+_MP4_KIN = (".3gp", ".3g2", ".f4v", ".gif", ".y4m")  # whatever is in them fits into mp4; Matroska holds all the rest
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What became of the films: those done, and the error of each that failed."""
+
+    done: tuple[Path, ...]
+    failed: tuple[tuple[Path, str], ...]
+
+    def line(self) -> str:
+        """Both, counted."""
+        total = len(self.done) + len(self.failed)
+        return f"{len(self.done)} of {total} films done" + (f", {len(self.failed)} failed" if self.failed else "")
+
+
+def render_all(
+    sources: Iterable[Path], out_dir: Path, render_one: Callable[[Path, Path], object], say: Callable[[str], object]
+) -> BatchResult:
+    """Every film rendered into `out_dir`, which is made; one that fails is said and does not stop the others.
+
+    Args:
+        sources: films, folders (the films in them, not below) and patterns such as `*.mp4`.
+        render_one: called with each film and its target.
+        say: hears each failure, a line.
+
+    Raises InputError or OutputError before anything is written if two films would have one target, or a target is
+    one of the films. Ctrl-C ends all.
+    """
+    pairs = plan(find_films(sources), out_dir)
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out_dir}: the folder cannot be made ({error.strerror})") from error
+    done, failed = [], []
+    for source, target in pairs:
+        try:
+            render_one(source, target)
+        except (LivestyleError, OSError) as error:
+            failed.append((source, _line(source, error)))
+            say(f"error: {failed[-1][1]}")
+        else:
+            done.append(target)
+    return BatchResult(tuple(done), tuple(failed))
+
+
+def _line(source: Path, error: LivestyleError | OSError) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or source}: {error.strerror or error}"
+    return " ".join(str(error).split())
+
+
+def find_films(names: Iterable[Path]) -> list[Path]:
+    """The films that names, folders and patterns stand for, each once, in the order given.
+
+    A name that does not exist is left in: it fails when its turn comes. Raises InputError for a folder without
+    films and a pattern without a match.
+    """
+    found: dict[str, Path] = {}
+    for name in names:
+        for film in _expanded(name):
+            found.setdefault(os.path.abspath(film), film)
+    return list(found.values())
+
+
+def _expanded(name: Path) -> list[Path]:
+    if name.is_dir():
+        # What is hidden is not meant: unfinished films of ours, or resource forks of macOS.
+        films = [path for path in name.iterdir() if path.suffix.lower() in FILM_SUFFIXES and path.name[0] != "."]
+        if not (films := sorted(path for path in films if path.is_file())):
+            raise InputError(f"{name}: no film in this folder; films end in {', '.join(FILM_SUFFIXES)}")
+        return films
+    if not os.path.lexists(name) and glob.has_magic(str(name)):  # the shells of Windows leave it to us
+        if not (matches := sorted(path for path in map(Path, glob.glob(str(name))) if path.is_file())):
+            raise InputError(f"{name}: no file has such a name")
+        return matches
+    return [name]
+
+
+def plan(films: list[Path], out_dir: Path) -> list[tuple[Path, Path]]:
+    """Each film with its target. Raises OutputError for what cannot be; touches nothing."""
+    if out_dir.exists() and not out_dir.is_dir():
+        raise OutputError(f"{out_dir}: is a file; name a folder with --out-dir")
+    taken: dict[str, Path] = {}
+    for film in films:
+        target = target_of(film, out_dir)
+        # Folders of Windows and macOS do not tell capitals from small letters.
+        other = taken.setdefault(str(target).casefold(), film)
+        if other is not film:
+            raise OutputError(f"{target}: {other} and {film} would both be written there; rename one, or run twice")
+        if target.exists() and any(film.exists() and target.samefile(film) for film in films):
+            raise OutputError(f"{target}: is one of the inputs; choose another --out-dir")
+    return [(film, target_of(film, out_dir)) for film in films]
+
+
+def target_of(film: Path, out_dir: Path) -> Path:
+    """The film's name in `out_dir`: its own suffix if films are written so, else .mp4 or .mkv as its content fits."""
+    suffix = film.suffix.lower()
+    if suffix in SUFFIXES:
+        return out_dir / film.name
+    return out_dir / f"{film.stem}{'.mp4' if suffix in _MP4_KIN else '.mkv'}"

@@ -1,0 +1,180 @@
+"""What a film holds, measured packet by packet and frame by frame; nothing of what its header promises is believed."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream
+
+from ..errors import InputError
+from ..media.orientation import Orientation, orientation_of
+from ..media.reader import open_film
+from ..media.size import Size
+from ..media.streams_roles import is_cover, main_video
+from .tracks import Track, hear, title_of, track_of
+
+
+@dataclass
+class Facts:
+    """A film's facts; the picture's are those of its first frame.
+
+    Attributes:
+        pts: every frame's timestamp in ticks, as shown; eight bytes a frame are all that grows with the film.
+        untimed, damaged: frames without a timestamp, packets that did not decode.
+        size, sample_aspect: of the picture as coded; `orientation` makes it upright.
+        matrix, full_range, primaries, transfer: H.273 numbers; 2 is unspecified.
+        covers: digests of the attached pictures; `attachments`: names and digests.
+    """
+
+    path: Path
+    tick: Fraction
+    disposition: int
+    title: str
+    sample_aspect: Fraction
+    metadata: dict[str, str]
+    chapters: list[tuple[Fraction, Fraction, str]]
+    attachments: list[tuple[str, str]]
+    pts: array[int] = field(default_factory=lambda: array("q"))
+    last_length: Fraction = Fraction(0)
+    untimed: int = 0
+    damaged: int = 0
+    size: Size = field(default_factory=lambda: Size(0, 0))
+    orientation: Orientation = field(default_factory=Orientation)
+    format: str = ""
+    matrix: int = 2
+    full_range: bool = False
+    primaries: int = 2
+    transfer: int = 2
+    sound: list[Track] = field(default_factory=list)
+    subtitles: list[Track] = field(default_factory=list)
+    covers: list[str] = field(default_factory=list)
+
+    def add(self, frame: av.VideoFrame) -> None:
+        """Counts a decoded frame in."""
+        if not self.size.width:
+            self._see(frame)
+        if frame.pts is None:
+            self.untimed += 1
+            return
+        self.pts.append(frame.pts)
+        self.last_length = (frame.duration or 0) * self.tick
+
+    def _see(self, frame: av.VideoFrame) -> None:
+        self.size, self.orientation = Size(frame.width, frame.height), orientation_of(frame)
+        self.format, self.matrix, self.full_range = frame.format.name, int(frame.colorspace), is_full(frame)
+        self.primaries, self.transfer = int(frame.color_primaries), int(frame.color_trc)
+
+    @property
+    def frames(self) -> int:
+        """How many frames could be decoded."""
+        return len(self.pts) + self.untimed
+
+    @property
+    def upright(self) -> Size:
+        """Its size on the screen."""
+        return self.orientation.shown(self.size)
+
+    @property
+    def before_zero(self) -> Fraction:
+        """How long before zero it starts, in seconds; no container shows that, so a render starts at zero then."""
+        return max(Fraction(0), -self.pts[0] * self.tick) if self.pts else Fraction(0)
+
+    @property
+    def times(self) -> list[Fraction]:
+        """The first and the last frame's time in seconds; empty if none has one."""
+        return [self.pts[at] * self.tick for at in (0, -1)] if self.pts else []
+
+
+def read_facts(path: Path) -> Facts:
+    """A film's facts, from one pass over it. Raises InputError if no frame of it can be read."""
+    with open_film(path) as container:
+        video = the_video(container, path)
+        facts = _promised(path, container, video)
+        tracks = {
+            stream.index: track_of(stream) for stream in container.streams if stream.type in ("audio", "subtitle")
+        }
+        facts.sound = [tracks[stream.index] for stream in container.streams.audio]
+        facts.subtitles = [tracks[stream.index] for stream in container.streams.subtitles]
+        covers = {stream.index for stream in container.streams.video if is_cover(stream)}
+        for packet in packets_of(container, [video.index, *tracks, *covers], facts):
+            if packet.stream_index == video.index:
+                for frame in frames_of(packet, facts):
+                    facts.add(frame)
+            elif packet.size and packet.stream_index in covers:
+                facts.covers.append(hashlib.sha256(bytes(packet)).hexdigest())
+            elif packet.size:
+                hear(packet, tracks[packet.stream_index])
+    if not facts.frames:
+        raise InputError(f"{path}: no frame of it can be decoded")
+    return facts
+
+
+def the_video(container: InputContainer, path: Path) -> av.VideoStream:
+    """The video that is the film."""
+    video = main_video(container)
+    if video is None or video.codec_context is None:
+        raise InputError(f"{path}: no video stream in it that can be decoded")
+    video.thread_type = "AUTO"
+    return video
+
+
+def packets_of(container: InputContainer, indices: list[int], facts: Facts | None = None) -> Iterator[Packet[Any]]:
+    """The packets of some streams, as far as they can be read."""
+    streams = [container.streams[index] for index in indices]
+    packets = container.demux(streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:  # nothing readable is left
+            packet = None
+            if facts is not None:
+                facts.damaged += 1
+        except IndexError:  # a packet of a stream that PyAV does not know, for it began midway
+            packets = container.demux(streams)
+            continue
+        if packet is None:
+            return
+        yield packet
+
+
+def frames_of(packet: Packet[Any], facts: Facts | None = None) -> Iterator[av.VideoFrame]:
+    """The frames a packet gives; none if it does not decode."""
+    try:
+        yield from packet.decode()
+    except av.FFmpegError:
+        if facts is not None:
+            facts.damaged += 1
+
+
+def is_full(frame: av.VideoFrame) -> bool:
+    """Whether black is 0 and white the highest code."""
+    return int(frame.color_range) == 2 or frame.format.name.startswith("yuvj")
+
+
+def _promised(path: Path, container: InputContainer, video: av.VideoStream) -> Facts:
+    """What only the header can tell."""
+    attached = [stream for stream in container.streams if isinstance(stream, AttachmentStream)]
+    return Facts(
+        path,
+        tick=video.time_base or Fraction(1, 90000),
+        disposition=int(video.disposition),
+        title=title_of(video),
+        sample_aspect=video.sample_aspect_ratio or Fraction(1),
+        metadata={key.lower(): value for key, value in container.metadata.items()},
+        chapters=[_chapter(chapter) for chapter in container.chapters()],
+        attachments=[(stream.name or "", hashlib.sha256(stream.data or b"").hexdigest()) for stream in attached],
+    )
+
+
+def _chapter(chapter: Any) -> tuple[Fraction, Fraction, str]:
+    start, end = (chapter[key] * chapter["time_base"] for key in ("start", "end"))
+    return start, end, chapter["metadata"].get("title", "")

@@ -1,0 +1,196 @@
+"""What goes with the picture of two films: sound, subtitles, chapters, cover, attachments, metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from av.stream import Disposition
+
+from .check import Check, check, skipped
+from .facts import Facts
+from .picture import milliseconds, tick_of
+from .tracks import Track
+
+_ISO = (".mp4", ".m4v", ".mov")
+_KEPT_BY_MP4 = ("title", "artist", "album", "comment", "genre", "date", "copyright")  # what QuickTime has a name for
+_OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration")  # not of the film
+_WORD_TICK = Fraction(1, 100)  # ASS's, the coarsest of the text formats
+_CHAPTER_TICK = Fraction(1, 1000)
+# ISO 639-2 has two codes for some languages, and Matroska wants the other ones.
+_TWINS = {
+    **{"alb": "sqi", "arm": "hye", "baq": "eus", "bur": "mya", "chi": "zho", "cze": "ces", "dut": "nld"},
+    **{"fre": "fra", "geo": "kat", "ger": "deu", "gre": "ell", "ice": "isl", "mac": "mkd", "mao": "mri"},
+    **{"may": "msa", "per": "fas", "rum": "ron", "slo": "slk", "tib": "bod", "wel": "cym"},
+}
+
+
+def stream_checks(a: Facts, b: Facts) -> Iterator[Check]:
+    """Everything but the picture."""
+    yield _sound(a, b)
+    yield _offset(a, b, at_end=False)
+    yield _offset(a, b, at_end=True)
+    yield _subtitles(a, b)
+    yield _chapters(a, b)
+    yield _same_things("cover", a.covers, b.covers, must=b.path.suffix.lower() in (".mp4", ".m4v", ".mkv"))
+    yield _same_things("attachments", a.attachments, b.attachments, must=b.path.suffix.lower() == ".mkv")
+    yield _metadata(a, b)
+    yield _dispositions(a, b)
+    yield _faststart(b.path)
+
+
+def _language(track: Track) -> str:
+    return _TWINS.get(track.language, track.language)
+
+
+def _sound(a: Facts, b: Facts) -> Check:
+    if not a.sound and not b.sound:
+        return skipped("sound", "there is none")
+    if len(a.sound) != len(b.sound):
+        return check("sound", False, f"{len(a.sound)} tracks -> {len(b.sound)}")
+    pairs = list(zip(a.sound, b.sound, strict=True))
+    for number, (before, after) in enumerate(pairs, 1):
+        if _language(before) != _language(after):
+            return check("sound", False, f"track {number}: language {before.language} -> {after.language}")
+        if before.codec == after.codec and before.digest != after.digest:
+            detail = f"{before.packets} packets -> {after.packets}, not the same bytes"
+            return check("sound", False, f"track {number}: {before.codec}, {detail}")
+    again = [f"{before.codec} -> {after.codec}" for before, after in pairs if before.codec != after.codec]
+    if again:
+        return check("sound", False, f"encoded again: {', '.join(again)}", must=False)
+    codecs = ", ".join(f"{track.codec} {track.language}" for track in a.sound)
+    return check("sound", True, f"{codecs}; {sum(track.packets for track in a.sound)} packets, identical")
+
+
+def _offset(a: Facts, b: Facts, *, at_end: bool) -> Check:
+    """Sound against picture, at one end of the film: within a packet of sound."""
+    name = "sync at end" if at_end else "sync at start"
+    if not (a.sound and b.sound and a.times and b.times):
+        return skipped(name, "there is no sound" if not a.sound else "one of the films has no sound or no timestamps")
+    worst, fits = Fraction(0), True
+    for before, after in zip(a.sound, b.sound, strict=False):
+        moments = [(track.end if at_end else track.start) for track in (before, after)]
+        if moments[0] is None or moments[1] is None:
+            continue
+        off = (moments[1] - b.times[at_end]) - (moments[0] - a.times[at_end])
+        fits &= abs(off) <= max(before.longest, after.longest) + tick_of(a, b)
+        worst = max(worst, off, key=abs)
+    return check(name, fits, f"sound moved by {milliseconds(worst)} against the picture" if worst else "unmoved")
+
+
+def _subtitles(a: Facts, b: Facts) -> Check:
+    if not a.subtitles and not b.subtitles:
+        return skipped("subtitles", "there are none")
+    if len(a.subtitles) != len(b.subtitles):
+        return check("subtitles", False, f"{len(a.subtitles)} tracks -> {len(b.subtitles)}")
+    for number, (before, after) in enumerate(zip(a.subtitles, b.subtitles, strict=True), 1):
+        if _language(before) != _language(after):
+            return check("subtitles", False, f"track {number}: language {before.language} -> {after.language}")
+        if (problem := _difference_of_texts(before, after, a.before_zero - b.before_zero)) is not None:
+            return check("subtitles", False, f"track {number}: {problem}")
+    codecs = [
+        before.codec if before.codec == after.codec else f"{before.codec} -> {after.codec}"
+        for before, after in zip(a.subtitles, b.subtitles, strict=True)
+    ]
+    return check("subtitles", True, f"{', '.join(codecs)}; {sum(track.packets for track in a.subtitles)} entries")
+
+
+def _difference_of_texts(a: Track, b: Track, moved: Fraction) -> str | None:
+    if not a.texts and not b.texts:  # pictures
+        return None if a.digest == b.digest else "not the same bytes"
+    if len(a.texts) != len(b.texts):
+        return f"{len(a.texts)} entries -> {len(b.texts)}"
+    grain = max(a.tick, b.tick, _WORD_TICK)
+    for number, (before, after) in enumerate(zip(a.texts, b.texts, strict=True), 1):
+        if before[2].split() != after[2].split():
+            return f"entry {number}: '{' '.join(before[2].split())}' -> '{' '.join(after[2].split())}'"
+        if abs(after[0] - before[0] - moved) > grain or abs(after[1] - before[1]) > grain:
+            return f"entry {number}: {float(before[0]):.3f} s, {float(before[1]):.3f} s long -> " + (
+                f"{float(after[0]):.3f} s, {float(after[1]):.3f} s long"
+            )
+    return None
+
+
+def _chapters(a: Facts, b: Facts) -> Check:
+    if not a.chapters and not b.chapters:
+        return skipped("chapters", "there are none")
+    if len(a.chapters) != len(b.chapters):
+        return check("chapters", False, f"{len(a.chapters)} -> {len(b.chapters)}")
+    for number, (before, after) in enumerate(zip(a.chapters, b.chapters, strict=True), 1):
+        if before[2] != after[2]:
+            return check("chapters", False, f"chapter {number}: '{before[2]}' -> '{after[2]}'")
+        if any(abs(x - y) > _CHAPTER_TICK for x, y in zip(before[:2], after[:2], strict=True)):
+            return check("chapters", False, f"chapter {number}: {_span(before)} -> {_span(after)}")
+    return check("chapters", True, str(len(a.chapters)))
+
+
+def _span(chapter: tuple[Fraction, Fraction, str]) -> str:
+    return f"{float(chapter[0]):.3f} to {float(chapter[1]):.3f} s"
+
+
+def _same_things(name: str, before: list[str] | list[tuple[str, str]], after: object, *, must: bool) -> Check:
+    if not before and not after:
+        return skipped(name, "there is none")
+    same = before == after
+    return check(name, same, f"{len(before)}, the same bytes" if same else f"{len(before)} -> other", must=must)
+
+
+def _metadata(a: Facts, b: Facts) -> Check:
+    iso = b.path.suffix.lower() in _ISO
+    lost = {key for key, value in a.metadata.items() if key not in _OF_THE_FILE and b.metadata.get(key) != value}
+    must = {key for key in lost if key in _KEPT_BY_MP4 or not iso}
+    before, after = _titles(a), _titles(b)
+    if len(before) == len(after) and before != after:
+        lost.add("titles of tracks")
+        must |= lost if not iso else set()
+    if lost:
+        return check("metadata", False, f"lost or changed: {', '.join(sorted(lost))}", must=bool(must))
+    kept = sum(key not in _OF_THE_FILE for key in a.metadata) + sum(map(bool, before))
+    return check("metadata", True, f"{kept} entries") if kept else skipped("metadata", "there is none")
+
+
+def _titles(film: Facts) -> list[str]:
+    return [film.title, *(track.title for track in film.sound + film.subtitles)]
+
+
+def _dispositions(a: Facts, b: Facts) -> Check:
+    """The flags of each track; mp4 has a name for few of them and always has a default."""
+    wanted, found = (
+        [film.disposition, *(track.disposition for track in film.sound + film.subtitles)] for film in (a, b)
+    )
+    if len(wanted) != len(found):
+        return skipped("flags", "the tracks are not the same")
+    detail = ", ".join(f"{_flags(x)} -> {_flags(y)}" for x, y in zip(wanted, found, strict=True) if x != y)
+    must = b.path.suffix.lower() == ".mkv" and a.path.suffix.lower() not in _ISO
+    return check("flags", wanted == found, detail or ", ".join(map(_flags, wanted)), must=must)
+
+
+def _flags(number: int) -> str:
+    names = [flag.name or "" for flag in Disposition if number & flag]
+    return "+".join(names) or "none"
+
+
+def _faststart(path: Path) -> Check:
+    """Whether an mp4 can be played while it loads."""
+    if path.suffix.lower() not in _ISO:
+        return skipped("faststart", "not an mp4")
+    order = [box for box in boxes(path) if box in ("moov", "mdat")]
+    return check("faststart", order[:1] == ["moov"], " before ".join(order) or "no moov")
+
+
+def boxes(path: Path) -> Iterator[str]:
+    """The names of an mp4's top boxes, in their order, as far as they make sense."""
+    with open(path, "rb") as file:
+        end = path.stat().st_size
+        at = 0
+        while at + 8 <= end:
+            file.seek(at)
+            head = file.read(16)
+            size = int.from_bytes(head[:4], "big")
+            if size == 1:  # the real one follows
+                size = int.from_bytes(head[8:], "big")
+            yield head[4:8].decode("latin-1")
+            if size < 8:  # 0 is up to the end
+                return
+            at += size

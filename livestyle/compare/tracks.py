@@ -1,0 +1,93 @@
+"""Sound and subtitles of a film, counted packet by packet."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.packet import Packet
+from av.stream import Stream
+
+from ..media.streams_roles import codec_name
+
+_TEXT = ("mov_text", "subrip", "webvtt", "ass", "ssa", "text")
+_ASS_TAGS = re.compile(r"\{[^}]*\}")
+_ADTS_SYNC = 0xFFF  # the head AAC packets have in MPEG-TS and lose in mp4 and Matroska
+
+
+@dataclass
+class Track:
+    """A sound or subtitle track: its codec, its packets in one digest, when it starts and ends in seconds."""
+
+    codec: str
+    language: str
+    title: str
+    disposition: int
+    tick: Fraction
+    packets: int = 0
+    start: Fraction | None = None
+    end: Fraction | None = None
+    longest: Fraction = Fraction(0)  # of its packets
+    texts: list[tuple[Fraction, Fraction, str]] = field(default_factory=list)  # start, length, words
+    _hash: Any = field(default_factory=hashlib.sha256)
+
+    @property
+    def digest(self) -> str:
+        """Of all its packets' bytes, one after the other."""
+        return str(self._hash.hexdigest())
+
+    def add(self, packet: Packet[Any]) -> None:
+        """Counts a packet in."""
+        self.packets += 1
+        self._hash.update(_payload(packet, self.codec))
+        if packet.pts is None or packet.is_discard:  # an encoder's run-up is not heard
+            return
+        moment, length = packet.pts * self.tick, (packet.duration or 0) * self.tick
+        self.start = moment if self.start is None else min(self.start, moment)
+        self.end = moment + length if self.end is None else max(self.end, moment + length)
+        self.longest = max(self.longest, length)
+
+
+def title_of(stream: Stream) -> str:
+    """The name a track is given in players' menus; empty if it has none."""
+    return str(stream.metadata.get("title") or stream.metadata.get("name") or "")
+
+
+def track_of(stream: Stream) -> Track:
+    """A track of which nothing is read yet."""
+    tick = stream.time_base or Fraction(1, 90000)
+    return Track(codec_name(stream), stream.language or "und", title_of(stream), int(stream.disposition), tick)
+
+
+def hear(packet: Packet[Any], track: Track) -> None:
+    """Counts a packet of sound or subtitles in; subtitles without a word are mp4's pauses."""
+    if packet.stream.type != "subtitle":
+        track.add(packet)
+        return
+    words = _words(packet)
+    if words != "":
+        track.add(packet)
+    if words and packet.pts is not None:
+        track.texts.append((packet.pts * track.tick, (packet.duration or 0) * track.tick, words))
+
+
+def _words(packet: Packet[Any]) -> str | None:
+    """A subtitle's bare text; None for one that is a picture."""
+    try:
+        lines = [event.dialogue.decode("utf-8", "replace") for event in packet.decode() if hasattr(event, "dialogue")]
+    except av.FFmpegError:
+        return None
+    if not lines and codec_name(packet.stream) not in _TEXT:
+        return None
+    return "\n".join(_ASS_TAGS.sub("", line).replace("\\N", "\n").strip() for line in lines)
+
+
+def _payload(packet: Packet[Any], codec: str) -> bytes:
+    content = bytes(packet)
+    if codec == "aac" and len(content) > 9 and int.from_bytes(content[:2], "big") >> 4 == _ADTS_SYNC:
+        return content[7 if content[1] & 1 else 9 :]  # with or without a checksum
+    return content

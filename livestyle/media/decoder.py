@@ -1,0 +1,60 @@
+"""From a film's packets to its pictures: what does not decode is counted, never a reason to stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import cast
+
+import av
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
+
+log = logging.getLogger(__name__)
+
+# FFmpeg's own VP8 and VP9 decoders, the ones taken by default, leave the alpha layer out.
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+
+class Decoder:
+    """The pictures of one stream, in the order shown. Iterate it once.
+
+    Args:
+        max_pixels: larger ones are not decoded.
+
+    Attributes:
+        damaged: packets that did not decode, so far.
+        hidden: packets an edit list hides, so far; they give no picture.
+    """
+
+    def __init__(self, container: InputContainer, stream: av.VideoStream, *, max_pixels: int) -> None:
+        self.damaged = self.hidden = 0
+        self._packets = container.demux(stream)
+        self._codec = _codec_for(stream)
+        self._codec.thread_type = ThreadType.AUTO
+        self._codec.options = {**self._codec.options, "max_pixels": str(max_pixels)}
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        while True:
+            try:
+                packet = next(self._packets, None)
+                if packet is None:
+                    return
+                self.hidden += bool(packet.is_discard)
+                yield from self._codec.decode(packet)
+            except av.FFmpegError as error:  # after one in the container itself, no packets are left
+                self.damaged += 1
+                log.debug("a packet does not decode: %s", error)
+
+
+def _codec_for(stream: av.VideoStream) -> VideoCodecContext:
+    own = stream.codec_context
+    name = _WITH_ALPHA.get(own.codec.canonical_name)
+    alpha = next((value for key, value in stream.metadata.items() if key.lower() == "alpha_mode"), "0")
+    if name is None or alpha != "1":
+        return own
+    codec = cast(VideoCodecContext, VideoCodecContext.create(name, "r"))
+    for fact in ("color_range", "colorspace", "color_primaries", "color_trc"):
+        setattr(codec, fact, getattr(own, fact))
+    return codec

@@ -1,0 +1,15 @@
+"""What FFmpeg attaches to a frame besides its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import av
+from av.sidedata.sidedata import Type
+
+
+def side_data(frame: av.VideoFrame, kind: Type) -> bytes | None:
+    """The data of that kind as FFmpeg's C struct; None if the frame has none."""
+    held = cast("Mapping[Any, Any]", frame.side_data)
+    return bytes(held[kind]) if kind in held else None

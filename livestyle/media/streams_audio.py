@@ -1,0 +1,94 @@
+"""Sound in another codec, for containers that do not take the film's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+
+_ENCODERS = {"matroska": "flac", "webm": "libopus"}  # else AAC; FLAC loses nothing
+BITS_PER_CHANNEL = 96_000  # a second; at this rate AAC and Opus are hard to tell from the original
+
+
+class EncodedSound:
+    """A sound track decoded and encoded anew; times, gaps and channels stay.
+
+    Raises ValueError or av.FFmpegError if there is no encoder for it.
+    """
+
+    def __init__(self, source: AudioStream, output: OutputContainer) -> None:
+        name = _ENCODERS.get(output.format.name, "aac")
+        settings = _settings(source, name)
+        self._source = source
+        stream = output.add_stream(name, rate=settings.sample_rate)
+        assert isinstance(stream, AudioStream)
+        self.stream, codec = stream, stream.codec_context
+        codec.layout, codec.format = settings.layout, settings.format
+        if name != "flac":
+            codec.bit_rate = BITS_PER_CHANNEL * settings.layout.nb_channels
+        self._resampler = self._new_resampler()
+        self._end = Fraction(0)  # of the sound so far, in seconds
+
+    def take(self, packet: Packet[Any] | None) -> Iterator[Packet[Any]]:
+        """The packets that are ready once this one is in; all that are left for None."""
+        for frame in self._source.codec_context.decode(packet):
+            self._time(frame)
+            yield from self._encode(self._resample(frame))
+        if packet is None:
+            yield from self._encode(self._resampler.resample(None))
+            yield from self.stream.encode(None)
+
+    def _time(self, frame: AudioFrame) -> None:
+        """Gives a frame without a time, such as a decoder's last, the one that follows on the frame before it."""
+        frame.time_base = frame.time_base or self._source.time_base or Fraction(1, frame.sample_rate)
+        if frame.pts is None:
+            frame.pts = round(self._end / frame.time_base)
+        self._end = frame.pts * frame.time_base + Fraction(frame.samples, frame.sample_rate)
+
+    def _resample(self, frame: AudioFrame) -> list[AudioFrame]:
+        try:
+            return self._resampler.resample(frame)
+        except ValueError:  # from here on the film's sound has another rate or other channels
+            rest = self._resampler.resample(None)
+            self._resampler = self._new_resampler()
+            return rest + self._resampler.resample(frame)
+
+    def _encode(self, frames: list[AudioFrame]) -> Iterator[Packet[Any]]:
+        for frame in frames:
+            yield from self.stream.encode(frame)
+
+    def _new_resampler(self) -> AudioResampler:
+        codec = self.stream.codec_context
+        return AudioResampler(codec.format, codec.layout, codec.sample_rate)
+
+
+def _settings(source: AudioStream, name: str) -> av.AudioCodecContext:
+    """An encoder that has opened with the track's rate and channels, or the nearest that it takes."""
+    rates = av.Codec(name, "w").audio_rates
+    rate = source.sample_rate if not rates or source.sample_rate in rates else 48000
+    layouts = [source.layout, "mono" if source.channels == 1 else "stereo"]
+    for layout in layouts:
+        codec = av.CodecContext.create(name, "w")
+        assert isinstance(codec, av.AudioCodecContext)
+        formats = codec.codec.audio_formats or [source.format]
+        codec.sample_rate, codec.layout, codec.format = rate, layout, _nearest(source, formats)
+        try:
+            codec.open()
+        except (ValueError, av.FFmpegError):
+            if layout is layouts[-1]:
+                raise
+        else:
+            return codec
+    raise AssertionError
+
+
+def _nearest(source: AudioStream, formats: list[av.AudioFormat]) -> av.AudioFormat:
+    exact = [it for it in formats if it.name.removesuffix("p") == source.format.name.removesuffix("p")]
+    return max(exact or formats, key=lambda it: it.bytes)

@@ -1,0 +1,105 @@
+"""Titles, languages, chapters and marks: what a film says about itself and its tracks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from av.container import InputContainer, OutputContainer
+from av.stream import Disposition, Stream
+
+# What describes the old file or its coding: the new file has its own, or none.
+_OUTDATED = re.compile(
+    r"(major_brand|minor_version|compatible_brands|encod(er|ing).*|software|handler_name|vendor_id|rotate|timecode"
+    r"|duration|bps|number_of_(frames|bytes)|source_id|_statistics_.*"
+    r"|\w+_(uid|umid|ul)|uid|(company|product)_name|(product|toolkit)_version(_num)?|application_platform"  # of MXF
+    r")(-[a-z]{3})?",
+    re.IGNORECASE,
+)
+_MACHINE_NAME = re.compile(r"handler|core media|media file|l-smash|gpac|mainconcept|\x00", re.IGNORECASE)
+
+# The tags that FFmpeg writes for iTunes; QuickTime and Matroska have room for any.
+_MP4_NAMES = (
+    "title artist album_artist composer album date creation_time comment genre copyright grouping lyrics description "
+    "synopsis show episode_id network keywords episode_sort season_number media_type hd_video gapless_playback "
+    "compilation track disc location"
+)
+_MP4_TAGS = frozenset(_MP4_NAMES.split())
+_MP4_TRACK_TAGS = frozenset({"title", "language"})
+
+_D = Disposition
+_MATROSKA_MARKS = (
+    _D.default | _D.dub | _D.original | _D.comment | _D.forced | _D.hearing_impaired | _D.visual_impaired
+) | _D.descriptions
+_MP4_MARKS = _D.default | _D.dub | _D.comment | _D.forced | _D.hearing_impaired | _D.visual_impaired
+_MARKS = {"mov": _D.default, "mp4": _MP4_MARKS}
+
+# QuickTime has a list of languages with one spelling of each, FFmpeg's.
+_MAC_SPELLING = {
+    "bod": "tib", "cym": "wel", "cze": "ces", "deu": "ger", "ell": "gre", "eus": "baq", "fao": "fo ", "fre": "fra",
+    "gle": "iri", "hrv": "hr ", "hye": "arm", "isl": "ice", "kat": "geo", "mkd": "mac", "msa": "may", "mya": "bur",
+    "nld": "dut", "rum": "ron", "slo": "slk", "sqi": "alb", "srp": "sr ", "swe": "sve", "zho": "chi",
+}  # fmt: skip
+_MAC_OTHERS = (
+    "eng ita spa dan por nor heb jpn ara fin mlt tur urd hin tha kor lit pol hun est lav rus yid bul ukr bel uzb kaz "
+    "aze mol kir tgk tuk mon pus kur kas snd nep san mar ben asm guj mal kan tam tel khm lao vie ind tgl amh tir orm "
+    "som swa run mlg epo cat lat que grn aym tat uig dzo jav"
+)
+_MAC_LANGUAGES = frozenset(_MAC_OTHERS.split()) | frozenset(_MAC_SPELLING.values())
+
+
+def copy_tags(source: InputContainer, output: OutputContainer) -> list[str]:
+    """Gives the output the film's own tags and chapters; returns the names of tags it has no room for."""
+    tags = _still_true(source.metadata)
+    room = _MP4_TAGS if output.format.name == "mp4" else None
+    output.metadata.update({name: text for name, text in tags.items() if room is None or name.lower() in room})
+    chapters = source.chapters()
+    for chapter in chapters:
+        chapter["metadata"] = _still_true(chapter["metadata"])
+    output.set_chapters(chapters)
+    return [name for name in tags if room is not None and name.lower() not in room]
+
+
+def copy_track_tags(source: Stream, target: Stream) -> list[str]:
+    """Gives a track of the output its title, language and marks; returns what it has no room for."""
+    kind = target.container.format.name
+    tags = _track_tags(source.metadata)
+    lost = []
+    if kind in ("mov", "mp4"):
+        lost = [name for name in tags if name not in _MP4_TRACK_TAGS]
+        tags = {name: text for name, text in tags.items() if name in _MP4_TRACK_TAGS}
+    if kind == "mov" and "language" in tags:
+        tags["language"] = _MAC_SPELLING.get(tags["language"], tags["language"])
+        if tags["language"] not in _MAC_LANGUAGES:
+            lost.append(f"language={tags.pop('language')}")
+    target.metadata.update(tags)
+    marks = _told(source.disposition)
+    kept = marks & _MARKS.get(kind, _MATROSKA_MARKS)
+    target.disposition = kept
+    return lost + [str(mark.name) for mark in marks & ~kept]
+
+
+def _still_true(metadata: Mapping[str, str]) -> dict[str, str]:
+    tags = {name: text for name, text in metadata.items() if not _OUTDATED.fullmatch(name)}
+    # MPEG-4 tells some twice: location and location-eng.
+    return {name: text for name, text in tags.items() if name[-4:-3] != "-" or tags.get(name[:-4]) != text}
+
+
+def _track_tags(metadata: Mapping[str, str]) -> dict[str, str]:
+    tags = {name.lower(): text for name, text in _still_true(metadata).items()}
+    tags.pop("creation_time", None)  # the film's says when it was shot
+    name = tags.pop("name", "") or metadata.get("handler_name", "")  # as MPEG-4 calls a title
+    if name and not _MACHINE_NAME.search(name):
+        tags.setdefault("title", name)
+    if tags.get("language") == "und":
+        del tags["language"]
+    return tags
+
+
+def _told(marks: Disposition) -> Disposition:
+    """The marks without those that follow from another: FFmpeg tells both."""
+    if marks & Disposition.hearing_impaired:
+        marks &= ~Disposition.captions
+    if marks & Disposition.visual_impaired:
+        marks &= ~Disposition.descriptions
+    return marks

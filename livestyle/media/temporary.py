@@ -1,0 +1,132 @@
+"""The hidden file a film is written to: it gets its name when it is complete, and goes if its writer dies."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+_OLD = 60.0  # seconds without a write, where there are no locks, before a file can count as left behind
+_TRIES, _PAUSE = 50, 0.01  # seconds
+
+
+class Temporary:
+    """An empty hidden file beside the target, locked for as long as this object lives.
+
+    Files that earlier writers of the same target left behind, killed, are removed first.
+
+    Attributes:
+        path: what to write to; its suffix is the target's.
+
+    Raises OSError if it cannot be made.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        remove_stale(target)
+        self.path = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+        self._file: int | None = _open_locked(self.path)
+
+    def publish(self) -> None:
+        """Gives the file its target's name, once all of it is on the disk. Raises OSError."""
+        with open(self.path, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(self.path, self._target)
+        self._release()
+
+    def discard(self) -> None:
+        """Removes the file; does nothing once it is published."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
+            self._release()
+
+    def _release(self) -> None:
+        if self._file is not None and self._file >= 0:
+            os.close(self._file)  # the lock goes with it
+        self._file = None
+
+
+def remove_stale(target: Path) -> list[Path]:
+    """Removes what dead writers of this target left behind, and tells what; what is being written stays."""
+    name = re.compile(re.escape(f".{target.stem}.") + r"(\d+)\.part" + re.escape(target.suffix))
+    with contextlib.suppress(OSError):
+        files = [(path, match) for path in target.parent.iterdir() if (match := name.fullmatch(path.name))]
+        return [path for path, match in files if _removed(path, int(match[1]))]
+    return []
+
+
+if sys.platform == "win32":
+
+    def _open_locked(path: Path) -> int:
+        path.touch()
+        return -1  # no lock is needed, and an open file could not be renamed
+
+    def _removed(path: Path, pid: int) -> bool:
+        """Whether it could be removed; Windows keeps what somebody has open."""
+        try:
+            path.unlink()
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _open_locked(path: Path) -> int:
+        """The file, open and locked; the lock ends with the process, however it ends."""
+        for _ in range(_TRIES):
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # somebody looks whether it is stale
+                os.close(file)
+                time.sleep(_PAUSE)
+                continue
+            except OSError:  # some network folders know no locks
+                return file
+            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+                return file
+            os.close(file)  # it was taken for stale between the two steps
+        raise OSError(errno.EBUSY, "it is being written already", str(path))
+
+    def _removed(path: Path, pid: int) -> bool:
+        """Whether its writer was gone, for nobody holds the lock, and so is it now.
+
+        Process numbers are used again; they count only where there are no locks.
+        """
+        try:
+            file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        try:
+            if _is_free(file, pid):
+                path.unlink()
+                return True
+        except OSError:
+            pass
+        finally:
+            os.close(file)
+        return False
+
+    def _is_free(file: int, pid: int) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return time.time() - os.fstat(file).st_mtime > _OLD and not _is_running(pid)
+        return True
+
+    def _is_running(pid: int) -> bool:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:  # another user's
+            return True
+        return True
