@@ -40,12 +40,16 @@ for _command in (*cli_live.COMMANDS, cli_compare.compare):
 @click.option("--out-dir", type=click.Path(path_type=Path), help="All names are inputs; each is rendered into here.")
 @click.option("--out-size", type=SizeType(), help="The output's size, if not the input's.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing target.")
+@click.option(
+    "--max-pixels", type=click.IntRange(min=1), default=2**26, show_default=True, help="Refuse larger frames."
+)
 def video(
     films: tuple[Path, ...],
     out_dir: Path | None,
     size: Size | int | None,
     out_size: Size | int | None,
     overwrite: bool,
+    max_pixels: int,
     quiet: bool,
     **engine: Any,
 ) -> None:
@@ -63,7 +67,14 @@ def video(
         def render_one(source: Path, target: Path) -> None:
             with progress(source.name, quiet) as on_frame:
                 result = stylize_film(
-                    source, target, stylizer, size=size, out_size=out_size, overwrite=overwrite, on_frame=on_frame
+                    source,
+                    target,
+                    stylizer,
+                    size=size,
+                    out_size=out_size,
+                    overwrite=overwrite,
+                    max_pixels=max_pixels,
+                    on_frame=on_frame,
                 )
             for warning in result.warnings:
                 say(f"warning: {warning}", quiet)

@@ -59,6 +59,11 @@ class Stylizer:
             return image
         return render(self._parts, image, self.strength)
 
+    @property
+    def neutral(self) -> bool:
+        """Whether pictures pass as they are."""
+        return self.strength == 0 or not any(part.backend for part in self._parts)
+
     def close(self) -> None:
         """Frees the networks. Twice is fine."""
         self._parts = []

@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import MakeFilm, frame_times, gradient, images_of
+from conftest import MakeFilm, RunCli, frame_times, gradient, images_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -201,3 +201,25 @@ def test_out_size_is_the_outputs(
     out_size: Size | int, shape: tuple[int, ...], make_film: MakeFilm, tmp_path: Path
 ) -> None:
     assert images_of(neutral(make_film(), tmp_path / "out.mp4", out_size=out_size))[0].shape == shape
+
+
+def test_a_large_film_is_styled_smaller_and_keeps_its_size(make_film: MakeFilm, tmp_path: Path) -> None:
+    film, target = make_film(size=(2304, 1296), pts=range(2)), tmp_path / "out.mp4"
+    with load("starry", film=True) as stylizer:
+        result = stylize_film(film, target, stylizer)
+    assert images_of(target)[0].shape == (1296, 2304, 3)
+    assert any("styled at 1927x1083" in warning for warning in result.warnings)
+
+
+def test_a_large_film_passes_untouched_without_a_style(make_film: MakeFilm, tmp_path: Path) -> None:
+    film, target = make_film(size=(2304, 1296), pts=range(2)), tmp_path / "out.mp4"
+    with load("none", film=True) as stylizer:
+        result = stylize_film(film, target, stylizer)
+    assert result.warnings == ()
+
+
+def test_more_pixels_than_allowed_are_refused(make_film: MakeFilm, tmp_path: Path, run_cli: RunCli) -> None:
+    outcome = run_cli("video", make_film(), tmp_path / "out.mp4", "--max-pixels", "3000", "-q")
+    assert outcome.code == 1
+    assert len(outcome.err) == 1
+    assert outcome.err[0].endswith("64x48 is more than 3000 pixels; if you trust it, allow more with --max-pixels 3072")
