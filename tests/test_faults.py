@@ -155,7 +155,6 @@ def test_a_killed_render_leaves_one_temporary_at_most(make_film: MakeFilm) -> No
 
 
 @POSIX
-@pytest.mark.xfail(reason="the writer does not use Temporary yet")
 def test_the_next_render_removes_what_a_killed_one_left(make_film: MakeFilm, run_cli: RunCli) -> None:
     film = make_film(pts=range(30))
     kill_midway(film)
@@ -334,7 +333,7 @@ def test_a_truncated_film(suffix: str, percent: int, films: dict[str, bytes], tm
 
 
 # Wait for the reader and the writer: a stream that begins midway, a video or a sound track without a usable header.
-WAITING = {(0, ".ts"): IndexError, (9, ".ts"): IndexError, (9, ".mkv"): AttributeError, (11, ".ts"): av.FFmpegError}
+WAITING = {(0, ".ts"): IndexError, (9, ".ts"): IndexError}
 
 
 @pytest.mark.parametrize("suffix", KINDS)
@@ -368,8 +367,8 @@ def test_missing_packets(
     assert_salvaged_or_one_line(bytes(content), suffix, tmp_path, run_cli)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])  # the others do not tell how many there were
-@pytest.mark.xfail(reason="film.py counts only what does not decode, not what is missing")
+# Only these count their frames; Matroska tells its duration alone.
+@pytest.mark.parametrize("suffix", [".mp4"])
 def test_a_cut_film_says_how_much_of_it_is_left(
     suffix: str, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
 ) -> None:
@@ -392,7 +391,6 @@ def test_nothing_but_damage_is_one_line(suffix: str, films: dict[str, bytes], tm
 
 
 @POSIX
-@pytest.mark.xfail(reason="reader.py waits for a pipe's writer for ever", raises=subprocess.TimeoutExpired)
 def test_a_pipe_that_nobody_writes_to_is_no_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "PATIENCE", 10)
     os.mkfifo(tmp_path / "in.mp4")
@@ -454,7 +452,6 @@ def test_a_sink_that_fails_ends_the_run_at_once() -> None:
         run(frames, lambda image: image, refuses)
 
 
-@pytest.mark.xfail(reason="pipeline.py leaves the lanes to the garbage collector, which may deadlock in a later run")
 def test_a_run_that_fails_leaves_no_lane_behind() -> None:
     frames = (Frame(np.zeros((4, 4, 3), np.uint8), Fraction(index), index) for index in range(100))
 

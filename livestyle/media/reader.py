@@ -84,6 +84,8 @@ class FilmReader:
         stream = main_video(self._container)
         if stream is None:
             raise InputError(f"{self.path}: no video stream in it")
+        if stream.codec_context is None:
+            raise InputError(f"{self.path}: no video stream in it that can be decoded")
         self._stream = stream
         self._refuse_over_limit(stream.codec_context.width, stream.codec_context.height)
         self._decoder = Decoder(self._container, stream, max_pixels=self._max_pixels)

@@ -89,7 +89,7 @@ else:
                 continue
             except OSError:  # some network folders know no locks
                 return file
-            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+            if os.fstat(file).st_nlink:
                 return file
             os.close(file)  # it was taken for stale between the two steps
         raise OSError(errno.EBUSY, "it is being written already", str(path))
