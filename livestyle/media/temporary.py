@@ -89,10 +89,16 @@ else:
                 continue
             except OSError:  # some network folders know no locks
                 return file
-            if os.fstat(file).st_nlink:
+            if _is_at(path, file):
                 return file
             os.close(file)  # it was taken for stale between the two steps
         raise OSError(errno.EBUSY, "it is being written already", str(path))
+
+    def _is_at(path: Path, file: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file), path.stat())
+        except FileNotFoundError:
+            return False
 
     def _removed(path: Path, pid: int) -> bool:
         """Whether its writer was gone, for nobody holds the lock, and so is it now.
