@@ -110,7 +110,7 @@ else:
         except OSError:
             return False
         try:
-            if _is_free(file, pid):
+            if _is_free(file, pid) and _is_at(path, file):  # else it was renewed between the two steps
                 path.unlink()
                 return True
         except OSError:
