@@ -19,7 +19,7 @@ from .settings import use_settings
 if TYPE_CHECKING:
     from .media.size import Size
 
-EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 130, 143
+EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_SIGNALLED = 1, 130, 128
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -233,12 +233,20 @@ def train(**options: Any) -> None:
 
 
 def _terminate(signum: int, frame: object) -> None:
-    raise SystemExit(EXIT_TERMINATED)
+    raise SystemExit(EXIT_SIGNALLED + signum)
+
+
+def _end_tidily_on_signals() -> None:
+    """Asked to stop, or the terminal closed: sinks are finished, nothing is left. `nohup` still holds."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
 
 
 def main() -> None:
     """Runs the command line and exits: 0, 2 for usage, 130 for Ctrl-C, 1 for every other failure."""
-    signal.signal(signal.SIGTERM, _terminate)
+    _end_tidily_on_signals()
     try:
         cli.main(prog_name="livestyle", standalone_mode=False)
     except click.ClickException as error:

@@ -114,7 +114,9 @@ RunCli = Callable[..., Outcome]
 @pytest.fixture
 def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[RunCli]:
     """A function that runs the command line in this process, as the `livestyle` program would."""
-    on_terminate = signal.getsignal(signal.SIGTERM)
+    handlers = {
+        number: signal.getsignal(number) for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+    }
 
     def run(*arguments: str | Path) -> Outcome:
         monkeypatch.setattr("sys.argv", ["livestyle", *map(str, arguments)])
@@ -128,4 +130,5 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         return Outcome(code, out, err.splitlines())
 
     yield run
-    signal.signal(signal.SIGTERM, on_terminate)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
