@@ -31,6 +31,7 @@ from livestyle.media.virtual import VirtualCamera
 from livestyle.media.watch import Watched
 from livestyle.palette import Palette
 
+SIGHUP = getattr(signal, "SIGHUP", 1)  # Windows has none
 STOP_SECONDS = 5.0  # one is promised; test machines are busy
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
