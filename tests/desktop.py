@@ -18,8 +18,15 @@ def screen() -> Iterator[str]:
     """The name of a virtual X display."""
     if not (shutil.which("Xvfb") and shutil.which("xdotool")):
         pytest.skip("Xvfb and xdotool are not installed")
+    with xvfb("640x480x24") as name:
+        yield name
+
+
+@contextmanager
+def xvfb(geometry: str) -> Iterator[str]:
+    """The name of a virtual X display of that width, height and depth, which ends with the block."""
     read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-nolisten", "tcp"]
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", geometry, "-nolisten", "tcp", "-noreset"]
     with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
         os.close(write)
         with os.fdopen(read) as pipe:

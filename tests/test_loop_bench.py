@@ -14,6 +14,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+from desktop import xvfb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
@@ -220,13 +221,8 @@ def screen() -> Iterator[str]:
     """The name of a virtual X display with room for two windows."""
     if not shutil.which("Xvfb"):
         pytest.skip("Xvfb is not installed")
-    read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x500x24", "-nolisten", "tcp"]
-    with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            yield f":{pipe.readline().strip()}"
-        server.terminate()
+    with xvfb("1400x500x24") as name:
+        yield name
 
 
 GRAB = """

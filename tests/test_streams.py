@@ -6,10 +6,8 @@ import contextlib
 import ctypes
 import io
 import itertools
-import os
 import shutil
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from conftest import MakeFilm
+from desktop import xvfb
 from PIL import Image as Pillow
 
 from livestyle.errors import DeviceError, InputError
@@ -228,15 +227,9 @@ def display() -> Iterator[str]:
     """A virtual X display of one colour, red 200, green 100, blue 50."""
     if not shutil.which("Xvfb"):
         pytest.skip("Xvfb is not installed")
-    read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "320x240x24", "-nolisten", "tcp", "-noreset"]
-    with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            name = f":{pipe.readline().strip()}"
+    with xvfb("320x240x24") as name:
         paint(name, 0xC86432)
         yield name
-        server.terminate()
 
 
 @pytest.mark.parametrize(("text", "size"), [("screen", Size(320, 240)), ("screen:100,50,64x48", Size(64, 48))])
