@@ -52,7 +52,10 @@ def make_film(tmp_path: Path) -> MakeFilm:
     ) -> Path:
         path = tmp_path / name
         with av.open(str(path), "w") as container:
-            video = container.add_stream(codec, rate=round(1 / time_base) if time_base.numerator == 1 else 25)
+            # PyAV's default is a bit rate, with which x264 on several threads gives other bits every time.
+            options = {"crf": "10"} if codec == "libx264" else {}
+            rate = round(1 / time_base) if time_base.numerator == 1 else 25
+            video = container.add_stream(codec, rate=rate, options=options)
             video.width, video.height, video.pix_fmt = *size, "yuv444p" if size[0] % 2 or size[1] % 2 else "yuv420p"
             video.codec_context.time_base = time_base
             if rotation:
@@ -60,6 +63,8 @@ def make_film(tmp_path: Path) -> MakeFilm:
             audio = container.add_stream("aac", rate=48000) if sound else None
             for index, moment in enumerate(pts):
                 frame = av.VideoFrame.from_ndarray(gradient(*size, shift=index), format="rgb24")
+                # The encoder would convert it on several threads, with other bits every time.
+                frame = frame.reformat(format=video.pix_fmt, threads=1)
                 frame.pts, frame.time_base = moment, time_base
                 container.mux(video.encode(frame))
             container.mux(video.encode(None))

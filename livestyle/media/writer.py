@@ -27,6 +27,8 @@ from .temporary import Temporary
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska"}
 SUFFIXES = tuple(_FORMATS)
 CRF, PRESET = 20, "veryfast"  # x264: visually close to transparent on painted texture, at a small share of the time
+# Chroma finer than luma: an error of one step in it is two in blue. Cells of a flat gradient stay half a level nearer.
+CHROMA = "chroma-qp-offset=-3"
 
 
 def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes: tuple[str, ...]) -> None:
@@ -88,7 +90,7 @@ class FilmWriter:
     def _add_video(self) -> av.VideoStream:
         assert self._container is not None
         stream = self._container.add_stream(
-            "libx264", rate=self._source.rate, options={"crf": str(CRF), "preset": PRESET}
+            "libx264", rate=self._source.rate, options={"crf": str(CRF), "preset": PRESET, "x264-params": CHROMA}
         )
         codec = stream.codec_context
         codec.width, codec.height = self._size.width + self._size.width % 2, self._size.height + self._size.height % 2
