@@ -198,7 +198,7 @@ def bench(
     "style_weights",
     multiple=True,
     type=click.FloatRange(0, min_open=True),
-    help="Once, or once a painting; default 3.",
+    help="Once, or once a painting. Default: found on the way.",
 )
 @click.option(
     "--stroke",
@@ -208,13 +208,22 @@ def bench(
     help="Brush size, once or once a painting; default 1.",
 )
 @click.option("--tv-weight", type=click.FloatRange(0), default=4.0, show_default=True, help="Smoothness.")
+@click.option(
+    "--temporal-weight",
+    type=click.FloatRange(0),
+    default=100.0,
+    show_default=True,
+    help="Against flicker, by made motion; 0 does without, in less time.",
+)
 @click.option("--iterations", type=click.IntRange(1), default=2000, show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=4, show_default=True)
 @click.option(
     "--crop", type=click.IntRange(64), default=192, show_default=True, help="Side of a training crop, pixels."
 )
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True)
-@click.option("--start", type=click.Path(path_type=Path), help="Train on from a lite style file of the same styles.")
+@click.option(
+    "--start", type=click.Path(path_type=Path), help="Train on from a lite style file; its styles keep their codes."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--checkpoint",

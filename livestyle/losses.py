@@ -15,6 +15,10 @@ from .nets.vgg import LossNetwork, LossNetworks, require
 
 Features = Mapping[str, Tensor]
 
+_MEMORY = 0.02  # share of a new picture in the running means
+_BALANCE = 0.02  # how far a style weight moves for each picture and unit of content loss
+_STYLE_WEIGHTS = (0.1, 20.0)  # where they may move
+
 
 def gram(features: Tensor) -> Tensor:
     """(N, C, C) Gram matrices of (N, C, H, W), over the number of positions (Johnson 2016, eq. 3)."""
@@ -56,6 +60,15 @@ def beyond_range(x: Tensor) -> Tensor:
     return (x - x.clamp(0, 1)).square().mean((1, 2, 3))
 
 
+def temporal_loss(later: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
+    """(N,): mean squared difference of a styled picture and the styled one before it, moved (Ruder 2016, eq. 4).
+
+    Only where `inside` (N, 1, H, W) is 1.
+    """
+    error = (later - moved).square().mean(1, keepdim=True) * inside
+    return error.sum((1, 2, 3)) / inside.sum((1, 2, 3)).clamp_min(1)
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """Layers and weights. The defaults suit the relative losses above."""
@@ -65,6 +78,7 @@ class LossWeights:
     content: float = 1.0
     tv: float = 4.0
     beyond: float = 100.0
+    temporal: float = 100.0  # 0 does without the second picture it needs
 
 
 class Perceptual(nn.Module):
@@ -77,7 +91,16 @@ class Perceptual(nn.Module):
         paintings: each (1, 3, H, W) in [0, 1], already at its stroke size, on the network's device.
         style_weights: one weight a painting.
         weights: layers and the other weights.
+        goals: the content loss each painting is to reach: its style weight then moves until it does, so that none
+            comes out too weak or too strong. None leaves a weight as it is.
+
+    Attributes:
+        style_weights: (S,), as they are by now.
+        running: (S, 2), mean style and content loss of each painting over its last pictures or so.
     """
+
+    running: Tensor
+    style_weights: Tensor
 
     def __init__(
         self,
@@ -85,6 +108,7 @@ class Perceptual(nn.Module):
         paintings: Sequence[Tensor],
         style_weights: Sequence[float],
         weights: LossWeights | None = None,
+        goals: Sequence[float | None] = (),
     ) -> None:
         super().__init__()
         self.network, self.weights = network, weights or LossWeights()
@@ -94,7 +118,11 @@ class Perceptual(nn.Module):
         with torch.no_grad():
             grams = [{k: gram(f) for k, f in network(p, self.weights.style_layers).items()} for p in paintings]
         self.targets = {layer: torch.cat([g[layer] for g in grams]) for layer in self.weights.style_layers}
-        self.style_weights = torch.tensor(list(style_weights), device=paintings[0].device)
+        device = paintings[0].device
+        self.register_buffer("style_weights", torch.tensor(list(style_weights), device=device))
+        self.register_buffer("running", torch.full((len(paintings), 2), torch.nan, device=device))
+        free = [torch.nan if goal is None else goal for goal in goals or [None] * len(paintings)]
+        self._goals = torch.tensor(free, device=device)
 
     def forward(self, styled: Tensor, x: Tensor, painting: Tensor) -> dict[str, Tensor]:
         """Means over the batch: `total`, and unweighted `style`, `content`, `tv`.
@@ -110,7 +138,20 @@ class Perceptual(nn.Module):
             content = content_loss(features, photo, self.content_weights)
             tv = total_variation(styled.float())
             beyond = beyond_range(styled.float())
+        self._watch(painting, style.detach(), content.detach())
         total = self.style_weights[painting] * style + self.weights.content * content + self.weights.tv * tv
         total = total + self.weights.beyond * beyond
         parts = {"style": style, "content": content, "tv": tv}
         return {"total": total.mean(), **{name: value.detach().mean() for name, value in parts.items()}}
+
+    @torch.no_grad()
+    def _watch(self, painting: Tensor, style: Tensor, content: Tensor) -> None:
+        """Brings `running` up to date and moves the style weights towards their goals."""
+        for one, *losses in zip(painting.tolist(), style, content, strict=True):
+            now = torch.stack(losses)
+            before = self.running[one]
+            self.running[one] = torch.where(before.isnan(), now, before + _MEMORY * (now - before))
+            off = self._goals[one] - self.running[one, 1]
+            if not off.isnan():
+                self.style_weights[one] *= torch.exp(_BALANCE * off.clamp(-0.5, 0.5))
+        self.style_weights.clamp_(*_STYLE_WEIGHTS)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -18,22 +19,28 @@ from torch import Tensor, nn
 
 from .data import Crops, find_pictures, load_painting
 from .errors import InputError
-from .losses import LossWeights, Perceptual
+from .losses import LossWeights, Perceptual, temporal_loss
+from .motion_pairs import follow, warp
 from .nets import build
 from .nets.lite import Lite
 from .nets.vgg import load_loss_networks
 
 CHECKPOINT_SECONDS = 120
+_BALANCE = ("style_weights", "running")  # what `Perceptual` learns on the way
 
 
 @dataclass(frozen=True)
 class Painting:
-    """One style to learn: its name, picture, stroke size and weight against the content."""
+    """One style to learn: its name, picture, stroke size and weight against the content.
+
+    With `content`, a content loss to reach, the weight is only where it begins.
+    """
 
     name: str
     path: Path
     stroke: float = 1.0
     style_weight: float = 5.0
+    content: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,21 +87,21 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = (start or _new_network(config)).to(device).train()
     optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate)
-    first = _resume(checkpoint, net, optimizer, config) if checkpoint and checkpoint.exists() else 0
     perceptual = _perceptual(config, device)
+    first = _resume(checkpoint, net, optimizer, perceptual, config) if checkpoint and checkpoint.exists() else 0
     crops = Crops(find_pictures(config.photos), size=config.crop, batch=config.batch, seed=config.seed)
     # bfloat16 for the convolutions where the hardware has it: 1.4 times as fast on two AVX-512 cores.
     # The losses stay in float32.
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device))
     started = saved = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
-        upcoming = pool.submit(crops, first)
+        upcoming = pool.submit(_batch, crops, first, config)
         for step in range(first, config.iterations):
-            x, upcoming = upcoming.result().to(device), pool.submit(crops, step + 1)
+            batch, upcoming = upcoming.result(), pool.submit(_batch, crops, step + 1, config)
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * _schedule(step / config.iterations)
             with autocast:
-                losses = _step(net, perceptual, x, step, config)
+                losses = _step(net, perceptual, [x.to(device) for x in batch], step, config)
             optimizer.zero_grad(set_to_none=True)
             losses["total"].backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -103,7 +110,7 @@ def train(
                 left = (now - started) / (step + 1 - first) * (config.iterations - step - 1)
                 on_progress(Progress(step + 1, config.iterations, {k: v.item() for k, v in losses.items()}, left))
             if checkpoint and (now - saved > CHECKPOINT_SECONDS or step + 1 == config.iterations):
-                _save(checkpoint, net, optimizer, step + 1, config)
+                _save(checkpoint, net, optimizer, perceptual, step + 1, config)
                 saved = now
     return net.eval().cpu()
 
@@ -121,7 +128,7 @@ def _perceptual(config: TrainConfig, device: torch.device) -> Perceptual:
     pictures = [load_painting(p.path, stroke=p.stroke).to(device) for p in config.paintings]
     style_weights = [p.style_weight for p in config.paintings]
     network = load_loss_networks(config.loss_networks).to(device)
-    return Perceptual(network, pictures, style_weights, config.losses)
+    return Perceptual(network, pictures, style_weights, config.losses, [p.content for p in config.paintings])
 
 
 def _has_bfloat16(device: torch.device) -> bool:
@@ -133,16 +140,37 @@ def _schedule(done: float) -> float:
     return min(1.0, (1 - done) / 0.4)
 
 
-def _step(net: nn.Module, perceptual: Perceptual, x: Tensor, step: int, config: TrainConfig) -> dict[str, Tensor]:
+def _batch(crops: Crops, step: int, config: TrainConfig) -> list[Tensor]:
+    """Photos, and with a temporal loss the three tensors of `Moved`."""
+    x = crops(step)
+    return [x, *follow(x, np.random.default_rng((config.seed, step, 1)))] if config.losses.temporal else [x]
+
+
+def _step(
+    net: nn.Module, perceptual: Perceptual, batch: Sequence[Tensor], step: int, config: TrainConfig
+) -> dict[str, Tensor]:
     # Every painting comes up equally often, many in one batch: single-style batches pull the trunk to and fro.
+    x, *moved = batch
     painting = (torch.arange(config.batch, device=x.device) + step * config.batch) % len(config.paintings)
-    styled = net(x, net.codes[painting]) if isinstance(net, Lite) else net(x)
-    result: dict[str, Tensor] = perceptual(styled, x, painting)
-    return result
+    codes = (net.codes[painting],) if isinstance(net, Lite) else ()
+    styled = net(x, *codes)
+    losses: dict[str, Tensor] = perceptual(styled, x, painting)
+    if moved:
+        later, grid, inside = moved
+        with torch.autocast(x.device.type, enabled=False):
+            temporal = temporal_loss(net(later, *codes).float(), warp(styled.float(), grid), inside).mean()
+        losses |= {
+            "total": losses["total"] + config.losses.temporal * temporal,
+            "temporal": temporal.detach(),
+        }
+    return losses
 
 
-def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, step: int, config: TrainConfig) -> None:
+def _save(
+    path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, perceptual: Perceptual, step: int, config: TrainConfig
+) -> None:
     tensors = {f"net.{name}": value.contiguous() for name, value in net.state_dict().items()}
+    tensors |= {f"balance.{name}": getattr(perceptual, name) for name in _BALANCE}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{key}": value.contiguous() for key, value in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,13 +179,17 @@ def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, step: in
     os.replace(temporary, path)
 
 
-def _resume(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig) -> int:
+def _resume(
+    path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, perceptual: Perceptual, config: TrainConfig
+) -> int:
     """Puts the checkpoint's state into the network and the optimizer; the number of steps done."""
     try:
         with safe_open(path, "pt") as file:
             step = int((file.metadata() or {})["step"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         net.load_state_dict({k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
+        for name in _BALANCE:
+            getattr(perceptual, name).copy_(tensors[f"balance.{name}"])
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: not a checkpoint of this {config.net} ({str(error).splitlines()[0]})") from error
     state: dict[int, dict[str, Tensor]] = {}

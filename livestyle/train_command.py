@@ -14,7 +14,7 @@ from .media.writer import check_target
 from .styles import user_folder
 
 try:
-    import torch  # noqa: F401 (the `train` extra as a whole stands and falls with it)
+    import torch
 
     from exporters.from_onnx import load_lite
     from exporters.to_onnx import export_onnx
@@ -27,7 +27,8 @@ except ModuleNotFoundError as error:
 
 T = TypeVar("T")
 _REPORT_EVERY = 50  # steps
-DEFAULT_STYLE_WEIGHT = 3.0
+_FIRST_STYLE_WEIGHT = 3.0
+CONTENT_GOAL = 0.7  # the content loss at which paintings are recognised and faces still are
 
 
 def run_training(
@@ -42,6 +43,7 @@ def run_training(
     style_weights: Sequence[float],
     strokes: Sequence[float],
     tv_weight: float,
+    temporal_weight: float,
     half: bool,
     overwrite: bool,
     start: Path | None,
@@ -65,7 +67,8 @@ def run_training(
         names,
         paintings,
         _each(strokes or [1.0], paintings, "--stroke"),
-        _each(style_weights or [DEFAULT_STYLE_WEIGHT], paintings, "--style-weight"),
+        _each(style_weights or [_FIRST_STYLE_WEIGHT], paintings, "--style-weight"),
+        [None if style_weights else CONTENT_GOAL] * len(paintings),
         strict=True,
     )
     config = TrainConfig(
@@ -74,7 +77,7 @@ def run_training(
         loss_networks=tuple(loss_networks),
         net=net,
         net_options={"width": width} if width else {},
-        losses=LossWeights(tv=tv_weight),
+        losses=LossWeights(tv=tv_weight, temporal=temporal_weight),
         **numbers,
     )
     first = _start(start, config) if start else None
@@ -94,11 +97,16 @@ def _each(values: Sequence[T], paintings: Sequence[Path], option: str) -> Sequen
 
 
 def _start(path: Path, config: TrainConfig) -> Lite:
-    """The network of a style file with codes for the same styles in the same order."""
-    names = list(inspect(path).codes)
-    if config.net != "lite" or names != [painting.name for painting in config.paintings]:
-        raise InputError(f"--start {path}: holds {', '.join(names) or 'no codes'}; name the same styles in that order")
-    return load_lite(path)
+    """The network of a style file: a style it holds keeps its code, a new one begins with the mean of all."""
+    if config.net != "lite":
+        raise InputError(f"--start {path}: only lite can be trained on, not {config.net}")
+    held = load_lite(path)
+    rows = dict(zip(inspect(path).codes, held.codes.detach(), strict=True))
+    mean = held.codes.detach().mean(0)
+    net = Lite(len(config.paintings), **{key: value for key, value in held.config.items() if key != "styles"})
+    codes = torch.stack([rows.get(painting.name, mean) for painting in config.paintings])
+    net.load_state_dict({**held.state_dict(), "codes": codes})
+    return net
 
 
 def _about(config: TrainConfig) -> dict[str, str]:

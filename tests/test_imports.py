@@ -12,7 +12,8 @@ import pytest
 from conftest import MakeFilm
 
 PACKAGE = Path(__file__).parents[1] / "livestyle"
-LEARNING = {"nets", "losses", "data", "train", "train_command", "reference", "exporters", "torch", "torchvision"}
+LEARNING = {"nets", "losses", "data", "motion_pairs", "train", "train_command", "reference", "exporters", "torch"}
+LEARNING |= {"torchvision"}
 RUNTIME = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))

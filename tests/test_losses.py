@@ -13,7 +13,16 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 from livestyle.errors import InputError  # noqa: E402
-from livestyle.losses import LossWeights, Perceptual, beyond_range, content_loss, gram, style_loss, total_variation  # noqa: E402
+from livestyle.losses import (  # noqa: E402
+    LossWeights,
+    Perceptual,
+    beyond_range,
+    content_loss,
+    gram,
+    style_loss,
+    temporal_loss,
+    total_variation,
+)
 
 FACTORS = st.floats(0.01, 100)
 
@@ -49,6 +58,16 @@ def test_losses_are_0_at_their_targets() -> None:
     features = {"a": torch.rand(2, 3, 4, 5), "b": torch.rand(2, 6, 2, 2)}
     assert style_loss(features, {k: gram(f) for k, f in features.items()}).tolist() == [0, 0]
     assert content_loss(features, features, {"a": 1.0, "b": 2.0}).tolist() == [0, 0]
+
+
+def test_the_temporal_loss_counts_only_what_both_pictures_show() -> None:
+    moved, inside = torch.zeros(2, 3, 2, 2), torch.ones(2, 1, 2, 2)
+    later = moved.clone()
+    later[0, :, 0, 0] = 1.0  # one of four pixels, in every channel
+    later[1, 0, 1, 1] = 1.0  # and one in one of three
+    assert temporal_loss(later, moved, inside).tolist() == pytest.approx([1 / 4, 1 / 12])
+    inside[0, :, 0, 0] = 0
+    assert temporal_loss(later, moved, inside).tolist() == pytest.approx([0, 1 / 12])
 
 
 def test_losses_add_up_over_layers_by_their_weights() -> None:
@@ -152,3 +171,25 @@ def test_a_layer_the_network_lacks_is_an_error_that_lists_those_it_has() -> None
 def test_only_what_is_beyond_black_and_white_costs() -> None:
     x = torch.tensor([0.0, 0.5, 1.0, -0.1, 1.2]).view(5, 1, 1, 1).expand(5, 3, 4, 4)
     assert beyond_range(x).tolist() == pytest.approx([0, 0, 0, 0.01, 0.04])
+
+
+class Bare(nn.Module):
+    """A loss network whose only features are the picture itself."""
+
+    layers = ("relu1_1",)
+
+    def forward(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        return {layer: x for layer in layers}
+
+
+@pytest.mark.parametrize(("level", "goal", "grows"), [(0.5, 0.9, True), (0.5, 0.1, False)])
+def test_a_style_weight_moves_towards_the_content_loss_it_is_to_reach(level: float, goal: float, grows: bool) -> None:
+    weights = LossWeights(style_layers=("relu1_1",), content_layers=(("relu1_1", 1.0),))
+    paintings = [torch.rand(1, 3, 8, 8) for _ in range(2)]
+    perceptual = Perceptual(Bare(), paintings, [2.0, 2.0], weights, [goal, None])
+    x = torch.ones(2, 3, 8, 8)
+    for _ in range(5):
+        perceptual(x * (1 - level**0.5), x, torch.tensor([0, 1]))  # content loss: `level`
+    assert perceptual.running[:, 1].tolist() == pytest.approx([level, level])
+    moved, fixed = perceptual.style_weights.tolist()
+    assert (moved > 2.0) == grows and fixed == 2.0

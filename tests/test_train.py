@@ -105,6 +105,26 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(
     assert differences(resumed, train(config)) == []
 
 
+def test_a_style_weight_found_on_the_way_survives_an_interruption(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(config, paintings=tuple(replace(one, content=0.1) for one in config.paintings))
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
+    checkpoint = tmp_path / "net.safetensors"
+    with pytest.raises(Interrupted):
+        train(config, checkpoint=checkpoint, on_progress=interrupt_at(4))
+    assert differences(train(config, checkpoint=checkpoint), train(config)) == []
+
+
+def test_the_temporal_loss_is_reported_and_has_an_effect(config: TrainConfig) -> None:
+    reports: list[Progress] = []
+    steady = train(config, on_progress=reports.append)
+    assert all(report.losses["temporal"] > 0 for report in reports)
+    without = replace(config, losses=replace(config.losses, temporal=0))
+    assert differences(steady, train(without, on_progress=reports.append)) != []
+    assert "temporal" not in reports[-1].losses
+
+
 def test_a_finished_training_is_not_repeated(config: TrainConfig, tmp_path: Path) -> None:
     checkpoint, steps = tmp_path / "net.safetensors", []
     trained = train(config, checkpoint=checkpoint)
@@ -231,6 +251,17 @@ def test_training_goes_on_from_a_style_file(run_train: RunCli, tmp_path: Path) -
     assert json.loads(inspect(second).about["config"])["net_options"]["width"] == 4
 
 
+def test_a_new_style_beside_those_of_a_style_file_begins_with_their_mean(run_train: RunCli, tmp_path: Path) -> None:
+    common = ["--photos", "photos", "--loss-network", "vgg.safetensors", "--out", str(tmp_path / "three.onnx")]
+    named = ["--name", "wave", "--name", "new", "--name", "starry"]
+    start = ["--start", LITE, "--learning-rate", "1e-9"]
+    code = run_train("dots.png", "waves.png", "dots.png", *common, *named, *start)[0]
+    before, after = inspect(Path(LITE)).codes, inspect(tmp_path / "three.onnx").codes
+    assert code == 0 and list(after) == ["wave", "new", "starry"]
+    for name, expected in (("wave", before["wave"]), ("new", np.mean(list(before.values()), axis=0))):
+        np.testing.assert_allclose(after[name], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -245,10 +276,7 @@ def test_training_goes_on_from_a_style_file(run_train: RunCli, tmp_path: Path) -
         (["dots.png", "--photos", "photos", "--out", "dots.png"], "dots.png: unknown kind of output"),
         (["dots.png", "--photos", "photos", "--out", "nowhere/a.onnx"], "nowhere does not exist"),
         (["dots.png", "--photos", "photos", "--checkpoint", "vgg.safetensors"], "not a checkpoint of this lite"),
-        (
-            ["dots.png", "--photos", "photos", "--start", LITE],
-            "holds starry, wave, scream, udnie; name the same styles",
-        ),
+        (["dots.png", "--photos", "photos", "--net", "johnson", "--start", LITE], "only lite can be trained on"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line_and_exit_1(
