@@ -58,10 +58,12 @@ def video(
     With --out-dir all names are inputs: films, folders of films, patterns.
     """
     from .batch import render_all
-    from .film import stylize_film
+    from .film import check_film, stylize_film
 
-    if out_dir is None and len(films) != 2:
-        raise click.UsageError("give an input and an output, or inputs and --out-dir")
+    if out_dir is None:
+        if len(films) != 2:
+            raise click.UsageError("give an input and an output, or inputs and --out-dir")
+        check_film(*films, overwrite=overwrite, max_pixels=max_pixels)  # before a network is loaded and announced
     with open_stylizer(quiet, film=True, **engine) as stylizer:
 
         def render_one(source: Path, target: Path) -> None:

@@ -21,6 +21,12 @@ class FilmResult:
     warnings: tuple[str, ...]
 
 
+def check_film(source: Path, target: Path, *, overwrite: bool = False, max_pixels: int = MAX_PIXELS) -> None:
+    """Raises the InputError or OutputError that rendering these would begin with; touches nothing."""
+    with FilmReader(source, max_pixels=max_pixels):
+        check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
+
+
 def stylize_film(
     source: str | Path,
     target: str | Path,
