@@ -9,7 +9,7 @@ from . import effects
 from .controls import Controls, Look
 from .errors import LivestyleError
 from .frame import Image
-from .governor import Governor
+from .governor import Choice, Governor, Networks
 from .masks import MaskedStyle, MaskSource
 from .media.picture import resize
 from .media.size import Size, fit
@@ -27,7 +27,7 @@ class Chain:
     Args:
         palette: the styles, as the controls number them.
         controls: looked at anew for every picture.
-        govern: makes the governor for a camera's size; called anew when that changes.
+        govern: makes the governor for a camera's size and a style's networks; called anew when they change.
         out_size: of the pictures that come out, if not the camera's.
         mask: who or what is styled; None for the whole picture.
         sides: numbers in the palette of the styles inside and outside the mask; None for the one chosen live.
@@ -38,7 +38,7 @@ class Chain:
         self,
         palette: Palette,
         controls: Controls,
-        govern: Callable[[Size], Governor],
+        govern: Callable[[Size, Networks], Governor],
         *,
         out_size: Size | int | None = None,
         mask: MaskSource | None = None,
@@ -50,10 +50,12 @@ class Chain:
         self._out_size, self._sides, self._say = out_size, sides, say
         self._mask = MaskedStyle(mask, self._side(0), self._side(1)) if mask else None
         self._steady = Steady()
-        self._full: Size | None = None
+        self._governed: tuple[Size, Networks] | None = None
+        self._begun = False  # whether the present governor knows what a picture takes
         self.governor: Governor | None = None
         self._look, self._fade_began = controls.look, 0.0
         self._seconds: float | None = None
+        self._network = ""  # of the style chosen live
         self._last: Image | None = None
         self._proven: int | None = None  # the last style that could be painted
 
@@ -90,8 +92,9 @@ class Chain:
 
     def _follow(self, look: Look, full: Size, now: float) -> None:
         """Takes note of what changed since the picture before."""
-        if full != self._full:
-            self._full, self.governor = full, self._govern(full)
+        governed = full, self._palette.choices(look.style)
+        if governed != self._governed:
+            self._governed, self.governor, self._begun = governed, self._govern(*governed), False
         if (look.style, look.fade_from) != (self._look.style, self._look.fade_from):
             self._fade_began = now
             if look.fade_from is None and self._look.fade_from is None:
@@ -111,9 +114,24 @@ class Chain:
 
     def _painted(self, original: Image, target: Image) -> Image:
         assert self.governor is not None
+        if not self._begun:
+            self._begun = True
+            self.governor.begin(lambda choice: self._seconds_for(choice, original, target), self._clock())
+        self._network = self.governor.choice.network
         small = effects.downsample(original, self.governor.choice.size)
-        styled = self._mask(small, mirrored=self._look.mirror) if self._mask else self._chosen(small)
-        return effects.upsample(self._steady(small, styled, self._look.steady), target)
+        return effects.upsample(self._steady(small, self._styled(small), self._look.steady), target)
+
+    def _seconds_for(self, choice: Choice, original: Image, target: Image) -> float:
+        """That a picture takes at that size by that network, once it is warm."""
+        self._network = choice.network
+        small = effects.downsample(original, choice.size)
+        self._styled(small)
+        began = self._clock()
+        effects.upsample(self._styled(small), target)
+        return self._clock() - began
+
+    def _styled(self, small: Image) -> Image:
+        return self._mask(small, mirrored=self._look.mirror) if self._mask else self._chosen(small)
 
     def _finished(self, styled: Image, target: Image, look: Look) -> Image:
         if look.keep_color:
@@ -130,11 +148,11 @@ class Chain:
         """In the style chosen live, or between two."""
         look = self._look
         if look.fade_from is None:
-            return self._palette(image, look.style, look.strength)
+            return self._palette(image, look.style, look.strength, network=self._network)
         share = min(1.0, (self._clock() - self._fade_began) / FADE_SECONDS)
         if share == 1:
             self._controls.fade_done(look)
-        return self._palette.faded(image, look.fade_from, look.style, share, look.strength)
+        return self._palette.faded(image, look.fade_from, look.style, share, look.strength, network=self._network)
 
 
 def _sized(image: Image, size: Size) -> Image:

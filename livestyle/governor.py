@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from .errors import InputError
 from .ladder import Costs, ladder, sizes
@@ -32,7 +32,11 @@ MAX_CALM_S = 60.0  # what a failed way up, each doubling the wait, can come to
 TRIAL_S = 30.0  # seconds a way up must hold, or it has failed
 LIGHTER = 0.8  # of the cost a rung failed at: what it must have fallen to before it is tried again
 FORGET_S = 120.0  # seconds a size's cost or failure is remembered: under another load it may be wrong
+PROBES = 3  # rungs between the two small pictures that tell what a large one will take
 LEAST_ROOM = 0.25  # of the latency promised, for the engine: where camera and screen take more, no size mends it
+
+
+Networks: TypeAlias = Sequence[tuple[str, float]]  # (name, relative cost), best first
 
 
 class Choice(NamedTuple):
@@ -82,7 +86,7 @@ class Governor:
         max_latency: float,
         largest: Size | int | None = None,
         camera_fps: float | None = None,
-        networks: Sequence[tuple[str, float]] = (("", 1.0),),
+        networks: Networks = (("", 1.0),),
     ) -> None:
         for name, value in (("fps", fps), ("max-latency", max_latency), ("camera's fps", camera_fps or fps)):
             if not value > 0:
@@ -104,6 +108,24 @@ class Governor:
         self._went_up: float | None = None  # when, as long as it is on trial
         self._measured: tuple[float, float] | None = None  # (p95, limit), seconds
         self.choice = self._choice(0)
+
+    def begin(self, seconds: Callable[[Choice], float], now: float) -> Choice:
+        """Begins where it will probably stay, as two small pictures tell: a large one may take seconds and gigabytes.
+
+        Args:
+            seconds: what a picture takes in the engine.
+        """
+        last = len(self._rungs) - 1
+        if not last:
+            return self.choice
+        for step in sorted({last, max(0, last - PROBES)}, reverse=True):
+            self._at, self.choice = step, self._choice(step)
+            self._costs.moved(fresh=True)
+            self._costs.measured(step, seconds(self.choice), now)
+        self._costs.moved(fresh=True)
+        self._at = next((step for step in range(last) if self._fits(step, 1.0, 0.0, DOWN_FIT)), last)
+        self.choice = self._choice(self._at)
+        return self.choice
 
     def update(self, engine: float, latency: float, now: float) -> Choice:
         """The choice after one more output frame: its seconds in the engine, and from capture to output.

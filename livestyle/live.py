@@ -16,7 +16,7 @@ from .chain import Chain
 from .controls import Controls
 from .errors import DeviceError, OutputError
 from .frame import Frame
-from .governor import Governor
+from .governor import Governor, Networks
 from .latency import Meter
 from .masks import MaskSource
 from .media.camera import import_cv2, open_camera
@@ -88,9 +88,8 @@ def run_live(
     controls = controls or Controls(palette.styles)
     show = options.window and has_display()
     if not (show or options.virtual is not None or options.record or options.mjpeg_port is not None):
-        raise DeviceError(
-            "cam: nowhere to show it, there is no display here; add --virtual, --record or --mjpeg, or use a desktop"
-        )
+        why = "there is no display here" if options.window else "--no-window was given"
+        raise DeviceError(f"cam: nowhere to show it, {why}; add --virtual, --record or --mjpeg")
     if show:
         import_cv2()  # before av, which films and recordings bring
     meter = Meter(device=palette.device)
@@ -101,9 +100,14 @@ def run_live(
         say(source.describe())
         rate = source.rate
 
-        def govern(full: Size) -> Governor:
+        def govern(full: Size, networks: Networks) -> Governor:
             return Governor(
-                full, fps=options.fps, max_latency=options.max_latency, largest=options.size, camera_fps=float(rate)
+                full,
+                fps=options.fps,
+                max_latency=options.max_latency,
+                largest=options.size,
+                camera_fps=float(rate),
+                networks=networks,
             )
 
         def tell(line: str) -> None:
@@ -123,7 +127,7 @@ def run_live(
 
         def note(stats: Stats) -> None:
             if chain.governor:
-                meter.note(dropped=stats.dropped, why=chain.governor.why)
+                meter.note(dropped=stats.dropped, size=chain.governor.choice.size, why=chain.governor.why)
 
         stats = run(_counted(source, chain, meter), chain, write, live=True, on_frame=note)
     if outputs.failed:

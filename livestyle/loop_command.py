@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .chain import Chain
 from .controls import Controls
-from .governor import Governor
+from .governor import Governor, Networks
 from .live import LiveOptions
 from .loop_bench import SCREEN, LoopResult, run_inside, run_loop
 from .media.size import Size
@@ -19,8 +19,8 @@ def measure_delay(camera: str, *, style: str, device: str, frames: int) -> LoopR
     """
     promised = LiveOptions()
 
-    def govern(full: Size) -> Governor:
-        return Governor(full, fps=promised.fps, max_latency=promised.max_latency)
+    def govern(full: Size, networks: Networks) -> Governor:
+        return Governor(full, fps=promised.fps, max_latency=promised.max_latency, networks=networks)
 
     chain = Chain(Palette([style], device=device), Controls([style]), govern)
     if not has_display():

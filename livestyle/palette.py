@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from .artifact import Artifact, Code
 from .backend import Backend, OnnxBackend
 from .errors import InputError
 from .frame import Image
+from .governor import Networks
+from .styles import shipped
 from .stylizer import Part, blend, compose, render
+
+_TIMED = (96, 160, 3)  # the shape of the picture that tells how much slower one network is than another
 
 
 class _Network:
@@ -58,6 +65,14 @@ class Palette:
             return networks.setdefault(artifact.path, _Network(artifact, device, threads))
 
         self._parts = [compose(style, network) for style in self.styles]
+        zoo = shipped()
+        self._lighter = {
+            number: zoo[style].lighter
+            for number, style in enumerate(self.styles)
+            if style in zoo and zoo[style].lighter
+        }
+        self._lighter_parts = {name: compose(name, network) for name in self._lighter.values()}
+        self._costs: dict[int, Networks] = {}
         first = [part.backend.device for part in self._parts[0] if part.backend]
         self.device = first[0] if first else "no network runs"
 
@@ -65,12 +80,30 @@ class Palette:
         """How many networks a style runs a frame."""
         return sum(part.backend is not None for part in self._parts[style])
 
-    def __call__(self, image: Image, style: int, strength: float = 1.0) -> Image:
-        """(H, W, 3) uint8 RGB of the same shape; the image itself at strength 0."""
-        return render(self._parts[style], image, strength) if strength else image
+    def choices(self, style: int) -> Networks:
+        """What a governor may choose from: the style's own network, then the lighter one there may be instead.
 
-    def faded(self, image: Image, first: int, second: int, share: float, strength: float = 1.0) -> Image:
-        """Between two styles: 0 the first, 1 the second."""
+        Each with its name and its cost, as timed on a small picture when first asked; a single one has no name.
+        """
+        if style not in self._lighter:
+            return (("", 1.0),)
+        if style not in self._costs:
+            lighter = self._lighter[style]
+            own, other = (_seconds(parts) for parts in (self._parts[style], self._lighter_parts[lighter]))
+            self._costs[style] = ((self.styles[style], own), (lighter, other))
+        return self._costs[style]
+
+    def __call__(self, image: Image, style: int, strength: float = 1.0, *, network: str = "") -> Image:
+        """(H, W, 3) uint8 RGB of the same shape; the image itself at strength 0. `network`: of the `choices`."""
+        return render(self._by(network, style), image, strength) if strength else image
+
+    def _by(self, network: str, style: int) -> list[Part]:
+        return self._lighter_parts[network] if network and network == self._lighter.get(style) else self._parts[style]
+
+    def faded(
+        self, image: Image, first: int, second: int, share: float, strength: float = 1.0, *, network: str = ""
+    ) -> Image:
+        """Between two styles: 0 the first, 1 the second. `network`: of the second's `choices`."""
         if not strength:
             return image
         shares = ((first, 1 - share), (second, share))
@@ -78,6 +111,15 @@ class Palette:
             replace(part, weight=part.weight * weight)
             for style, weight in shares
             if weight
-            for part in self._parts[style]
+            for part in self._by(network, style)
         ]
         return render(blend(parts), image, strength)
+
+
+def _seconds(parts: Sequence[Part]) -> float:
+    """That a small picture takes, once the network is warm."""
+    image = np.full(_TIMED, 128, np.uint8)
+    render(parts, image, 1.0)
+    began = time.perf_counter()
+    render(parts, image, 1.0)
+    return time.perf_counter() - began

@@ -13,7 +13,7 @@ from livestyle.chain import FADE_SECONDS, Chain
 from livestyle.controls import Controls, Look
 from livestyle.errors import StyleError
 from livestyle.frame import Image
-from livestyle.governor import Governor
+from livestyle.governor import Governor, Networks
 from livestyle.media.size import Size
 from livestyle.palette import Palette
 
@@ -30,11 +30,14 @@ class FakePalette(Palette):
     def networks(self, style: int) -> int:
         return int(style > 0)
 
-    def __call__(self, image: Image, style: int, strength: float = 1.0) -> Image:
+    def choices(self, style: int) -> Networks:
+        return (("", 1.0),)
+
+    def __call__(self, image: Image, style: int, strength: float = 1.0, *, network: str = "") -> Image:
         self.sizes.append((image.shape[1], image.shape[0]))
         return np.full_like(image, 50 * style) if style else image
 
-    def faded(self, image: Image, first: int, second: int, share: float, strength: float = 1.0) -> Image:
+    def faded(self, image: Image, first: int, second: int, share: float, strength: float = 1.0, **_: str) -> Image:
         return np.full_like(image, round(50 * (first + (second - first) * share)))
 
 
@@ -48,12 +51,12 @@ class Breaks(FakePalette):
 
     broken = 2
 
-    def __call__(self, image: Image, style: int, strength: float = 1.0) -> Image:
+    def __call__(self, image: Image, style: int, strength: float = 1.0, *, network: str = "") -> Image:
         if style == self.broken:
             raise StyleError("two: damaged")
         return super().__call__(image, style, strength)
 
-    def faded(self, image: Image, first: int, second: int, share: float, strength: float = 1.0) -> Image:
+    def faded(self, image: Image, first: int, second: int, share: float, strength: float = 1.0, **_: str) -> Image:
         return self(image, second, strength)
 
 
@@ -67,8 +70,8 @@ Make = Callable[..., Chain]
 
 @pytest.fixture
 def make(palette: FakePalette, controls: Controls) -> Make:
-    def govern(full: Size) -> Governor:
-        return Governor(full, fps=30, max_latency=math.inf)
+    def govern(full: Size, networks: Networks) -> Governor:
+        return Governor(full, fps=30, max_latency=math.inf, networks=networks)
 
     return lambda **given: Chain(given.pop("palette", palette), controls, given.pop("govern", govern), **given)
 
@@ -98,7 +101,7 @@ def test_without_style_the_picture_passes_bit_for_bit_and_no_network_runs(
 def test_the_network_works_at_the_governors_size_and_the_output_keeps_the_cameras(
     make: Make, palette: FakePalette
 ) -> None:
-    chain = make(govern=lambda full: Governor(full, fps=30, max_latency=1, largest=Size(80, 48)))
+    chain = make(govern=lambda full, networks: Governor(full, fps=30, max_latency=1, largest=Size(80, 48)))
     assert chain(IMAGE).shape == IMAGE.shape
     assert palette.sizes == [(80, 48)]
 
@@ -113,6 +116,48 @@ def test_a_camera_that_changes_its_size_gets_a_new_governor(make: Make, palette:
     chain(IMAGE)
     chain(gradient(64, 64))
     assert palette.sizes == [(160, 96), (64, 64)]
+
+
+class Slow(FakePalette):
+    """A picture takes as many seconds as it has millions of pixels, times the network's cost; style 1 has two."""
+
+    def __init__(self, lighter: float) -> None:
+        super().__init__()
+        self.now, self._lighter_cost = 0.0, lighter
+        self.painted: list[str] = []
+
+    def choices(self, style: int) -> Networks:
+        return (("own", 1.0), ("light", self._lighter_cost)) if style == 1 else (("", 1.0),)
+
+    def __call__(self, image: Image, style: int, strength: float = 1.0, *, network: str = "") -> Image:
+        self.painted.append(network)
+        self.now += image.shape[0] * image.shape[1] / 1e6 * (self._lighter_cost if network == "light" else 1)
+        return super().__call__(image, style, strength)
+
+
+def test_a_large_camera_begins_at_a_size_that_is_quick_enough(make: Make) -> None:
+    palette = Slow(1.0)
+    make(palette=palette, clock=lambda: palette.now)(gradient(3840, 2160))
+    width, height = palette.sizes[-1]
+    assert 0.01 < width * height / 1e6 < 1 / 30  # of a frame's time, neither too little nor too much
+    assert max(palette.sizes)[0] < 352  # nothing larger was tried
+
+
+@pytest.mark.parametrize(("lighter", "network"), [(0.02, "light"), (0.9, "own")])
+def test_a_style_too_slow_gives_way_to_its_lighter_one(make: Make, lighter: float, network: str) -> None:
+    palette = Slow(lighter)
+    chain = make(palette=palette, clock=lambda: palette.now)
+    chain(gradient(640, 360) if network == "light" else gradient(200, 120))
+    assert palette.painted[-1] == network
+
+
+def test_a_style_without_a_lighter_one_has_its_own_governor(make: Make, controls: Controls) -> None:
+    palette = Slow(0.02)
+    chain = make(palette=palette, clock=lambda: palette.now)
+    chain(gradient(640, 360))
+    controls.do("style", "two")
+    chain(gradient(640, 360))
+    assert palette.painted[-1] == ""
 
 
 def test_a_crossfade_goes_through_the_middle_and_ends(make: Make, controls: Controls) -> None:
@@ -162,7 +207,7 @@ def test_keep_color_keeps_the_cameras_hue(make: Make, controls: Controls) -> Non
 def test_a_still_noisy_picture_gets_steadier(make: Make, controls: Controls, palette: FakePalette) -> None:
     noise = np.random.default_rng(3)
     palette.__class__ = type("Noisy", (FakePalette,), {
-        "__call__": lambda self, image, style, strength=1.0: noise.integers(90, 160, image.shape, np.uint8),
+        "__call__": lambda self, image, style, strength=1.0, **_: noise.integers(90, 160, image.shape, np.uint8),
     })  # fmt: skip
     chain = make()
     raw = np.stack([chain(IMAGE) for _ in range(8)]).astype(float)
@@ -211,7 +256,7 @@ def test_the_governor_hears_of_styled_pictures_only(make: Make, controls: Contro
             heard.append(latency)
             return super().update(engine, latency, now)
 
-    chain = make(govern=lambda full: Listening(full, fps=30, max_latency=1))
+    chain = make(govern=lambda full, networks: Listening(full, fps=30, max_latency=1))
     chain(IMAGE)
     chain.observe(0.02)
     chain.observe(None)

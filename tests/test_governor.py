@@ -155,6 +155,25 @@ def test_two_networks_make_one_ladder_with_one_change_of_network() -> None:
     assert [a.network != b.network for a, b in pairwise(walked)].count(True) == 1
 
 
+@pytest.mark.parametrize("megapixel", [0.02, 0.1, 0.4, 3.0])
+def test_it_begins_one_rung_from_the_best_at_most_and_tries_nothing_large(megapixel: float) -> None:
+    cost, tried = engine(0.002, megapixel, noise=0), []
+
+    def seconds(choice: Choice) -> float:
+        tried.append(choice.size.width)
+        return cost(choice, 0.0)
+
+    begun = governor(max_latency=1.0).begin(seconds, 0.0)
+    assert steps_apart(begun.size, best(cost, HD, 1 / 30), HD) <= 1
+    assert max(tried) < 352
+
+
+def test_an_engine_begun_with_settles_at_once() -> None:
+    cost, begun = engine(0.002, 0.1), governor(max_latency=1.0)
+    begun.begin(lambda choice: cost(choice, 0.0), 0.0)
+    assert all(seen.engine < 1 / 30 for seen in simulate(begun, cost, 10))
+
+
 def test_a_fast_engine_keeps_the_better_network_at_full_size() -> None:
     governed = governor(networks=[("johnson", 4.0), ("lite", 1.0)])
     assert {frame.choice for frame in simulate(governed, engine(0.001, 0.004), 60)} == {Choice(HD, 1, "johnson")}

@@ -69,3 +69,11 @@ def test_an_unknown_style_is_told_before_anything_runs() -> None:
 def test_no_style_is_an_error() -> None:
     with pytest.raises(InputError):
         Palette([])
+
+
+def test_a_slow_style_has_a_lighter_one_after_the_same_painting() -> None:
+    palette = Palette(["starry-johnson", "starry"], device="cpu")
+    (own, dear), (lighter, cheap) = palette.choices(0)
+    assert (own, lighter) == ("starry-johnson", "starry") and dear > cheap
+    assert_images_close(palette(IMAGE, 0, network="starry"), palette(IMAGE, 1), levels=0)
+    assert palette.choices(1) == (("", 1.0),)

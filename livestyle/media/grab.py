@@ -104,7 +104,7 @@ def send_screen(source: str, fps: float) -> None:
             for frame in screen:
                 height, width = frame.image.shape[:2]
                 sys.stdout.buffer.write(_HEADER.pack(frame.captured, width, height))
-                sys.stdout.buffer.write(frame.image.data)
+                sys.stdout.buffer.write(np.ascontiguousarray(frame.image).data)  # FFmpeg pads the rows of most widths
                 sys.stdout.buffer.flush()
     except BrokenPipeError:
         sys.stdout = None  # so that nothing is flushed into it at the end

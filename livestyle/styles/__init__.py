@@ -31,6 +31,7 @@ class Style:
         kind: `lite` or `johnson`.
         data: what the network was trained on.
         command: how it was trained.
+        lighter: the style after the same painting that a camera falls back to where this one is too slow; or empty.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Style:
     kind: str
     data: str
     command: str
+    lighter: str = ""
 
     def row(self) -> dict[str, str | int]:
         """All of it, as plain values."""
