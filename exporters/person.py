@@ -1,18 +1,22 @@
 """The network of `--mask person`, made of MediaPipe's Selfie Segmentation (general), Apache-2.0, on the user's machine.
 
-    pip install tflite
-    pip download --no-deps mediapipe==0.10.21   # the last wheel with the weights in it
-    python -m exporters.person mediapipe-0.10.21-*.whl
+    pip install 'livestyle[mask]'
+    python -m exporters.person             # has pip fetch mediapipe 0.10.21 (36 MB), the last with the weights in it
+    python -m exporters.person WHEEL       # with that wheel at hand: nothing is fetched
 
 The weights are not ours to ship as our own work, and that wheel does not install beside a present numpy: so its
-file is read, not its code. Departures from the original: sizes are free (multiples of 16; it is convolutional but
-for its means), so that people keep their proportions, and the picture is uint8. On the same 256x256 picture both
-give the same.
+file is read, not its code, and any system's wheel will do. Departures from the original: sizes are free (multiples of
+16; it is convolutional but for its means), so that people keep their proportions, and the picture is uint8. On the
+same 256x256 picture both give the same.
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +24,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livestyle.errors import InputError
+from livestyle.errors import InputError, MissingExtra
 from livestyle.matting import person_file
 
 if TYPE_CHECKING:
     import onnx
 
+VERSION = "0.10.21"
+WEIGHTS = "9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c"  # SHA-256, as MediaPipe released them
+_WHEEL_FOR = ["--only-binary=:all:", "--implementation=cp", "--python-version=3.11", "--platform=manylinux_2_28_x86_64"]
 ABOUT = {
     "name": "person",
     "licence": "Apache-2.0",
@@ -140,6 +147,16 @@ def convert(tflite_file: bytes) -> onnx.ModelProto:
     return made
 
 
+def fetch_wheel(folder: Path) -> Path:
+    """The wheel of mediapipe, by pip. Raises InputError if pip does not get it."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={folder}", *_WHEEL_FOR]
+    done = subprocess.run([*command, f"mediapipe=={VERSION}"], stdout=sys.stderr, check=False)
+    wheels = list(folder.glob("mediapipe-*.whl"))
+    if done.returncode or not wheels:
+        raise InputError(f"pip did not get mediapipe {VERSION}; fetch its wheel elsewhere and name it here")
+    return wheels[0]
+
+
 def convert_wheel(wheel: Path, target: Path) -> None:
     """Writes the network found in a wheel of mediapipe. Raises InputError if it is none."""
     try:
@@ -147,20 +164,31 @@ def convert_wheel(wheel: Path, target: Path) -> None:
             name = next(name for name in archive.namelist() if name.endswith("/selfie_segmentation.tflite"))
             weights = archive.read(name)
     except (OSError, zipfile.BadZipFile, StopIteration) as error:
-        raise InputError(f"{wheel}: not a wheel of mediapipe 0.10.21") from error
+        raise InputError(f"{wheel}: not a wheel of mediapipe {VERSION}") from error
+    if hashlib.sha256(weights).hexdigest() != WEIGHTS:
+        raise InputError(f"{wheel}: its network is not the one of mediapipe {VERSION}")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(convert(weights).SerializeToString())
 
 
 def main() -> None:
-    """Converts the wheel named and says where to."""
-    if len(sys.argv) != 2:
+    """Converts the wheel named, or one that pip fetches, and says where to."""
+    if len(sys.argv) > 2 or "-h" in sys.argv or "--help" in sys.argv:
         sys.exit(__doc__)
     try:
-        convert_wheel(Path(sys.argv[1]), person_file())
-    except (InputError, ModuleNotFoundError) as error:
+        _require("onnx", "tflite")
+        with tempfile.TemporaryDirectory() as folder:
+            convert_wheel(Path(sys.argv[1]) if sys.argv[1:] else fetch_wheel(Path(folder)), person_file())
+    except (InputError, MissingExtra, OSError) as error:
         sys.exit(f"error: {error}")
-    print(person_file())
+    print(f"{person_file()}: livestyle cam --mask person can use it now")
+
+
+def _require(*packages: str) -> None:
+    """Before anything is fetched."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra("python -m exporters.person", package, "mask")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ from .settings import use_settings
 if TYPE_CHECKING:
     from .media.size import Size
 
+CAMERA_THREAD = "livestyle-camera"  # media.attempt's; importing that takes time
 EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_SIGNALLED = 1, 130, 128
 
 
@@ -258,6 +262,24 @@ def _end_tidily_on_signals() -> None:
 def main() -> None:
     """Runs the command line and exits: 0, 2 for usage, 130 for Ctrl-C, 1 for every other failure."""
     _end_tidily_on_signals()
+    try:
+        _run()
+    except SystemExit as ending:
+        _leave_if_stuck(ending.code)
+        raise
+    _leave_if_stuck(0)
+
+
+def _leave_if_stuck(code: Any) -> None:
+    """Ends the process if a camera's driver still blocks its thread: Python's own ending crashes under that thread."""
+    if any(thread.name == CAMERA_THREAD for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError, ValueError):  # there is none, or nobody reads it
+                stream.flush()
+        os._exit(code if isinstance(code, int) else EXIT_FAILURE)
+
+
+def _run() -> None:
     try:
         cli.main(prog_name="livestyle", standalone_mode=False)
     except click.ClickException as error:

@@ -21,9 +21,7 @@ from .styles import user_folder
 if TYPE_CHECKING:
     import onnxruntime
 
-_GET_PERSON = (
-    "pip install tflite && pip download --no-deps mediapipe==0.10.21 && python -m exporters.person mediapipe-*.whl"
-)
+_GET_PERSON = "pip install 'livestyle[mask]' && python -m exporters.person"
 LONG_SIDE = 256  # pixels; what a network with free sizes is given
 Plane = NDArray[np.float32]  # (h, w), 0..1, 1 = the subject
 
@@ -107,7 +105,9 @@ class MattingNetwork:
         """MediaPipe's Selfie Segmentation, which the user has put in place once (exporters/person.py)."""
         path = person_file()
         if not path.is_file():
-            raise InputError(f"mask person: its network is not there yet; once: {_GET_PERSON}; or give your own .onnx")
+            raise InputError(
+                f"mask person: its network is not there yet; once: {_GET_PERSON}; or give your own: --mask net.onnx"
+            )
         return cls(path, MattingOptions(norm="raw", multiple=16), threads=threads)
 
     def reset(self) -> None:

@@ -113,7 +113,12 @@ def test_packages_and_extras_as_the_metadata_asks() -> None:
     assert found["extra live"] == Finding("extra live", "ok", "pyvirtualcam 0.15.0")
     assert found["extra train"].state == "ok"
     assert found["extra train"].fix == 'pip install "livestyle[train]"'
-    assert set(found) == {"packages", "extra live", "extra train"}  # the engines have a check of their own
+    assert set(found) == {
+        "packages",
+        "extra live",
+        "extra mask",
+        "extra train",
+    }  # the engines have a check of their own
 
 
 @pytest.mark.parametrize(
@@ -135,6 +140,13 @@ def test_half_an_extra_is_a_warning(installed: dict[str, str]) -> None:
     found = {finding.name: finding for finding in packages.packages(Scripted(installed=INSTALLED | installed))}
     assert found["extra train"].state == "warning"
     assert "not complete" in found["extra train"].detail
+
+
+def test_a_package_of_another_extra_does_not_make_half_of_this_one() -> None:
+    installed = INSTALLED | {"onnx": "1.23.2", "tflite": "2.18.0"}
+    found = {finding.name: finding for finding in packages.packages(Scripted(installed=installed))}
+    assert found["extra mask"].detail == "onnx 1.23.2, tflite 2.18.0"
+    assert (found["extra train"].state, found["extra train"].detail.split(";")[0]) == ("ok", "not installed")
 
 
 def test_without_metadata_packages_are_unknown() -> None:

@@ -256,3 +256,38 @@ def test_a_camera_gone_for_good_ends_the_run_with_exit_1(
     assert outcome.code == 1
     assert outcome.err[-1].startswith("error: ") and "camera" in outcome.err[-1]
     assert len(sent(virtual_camera)) > 4  # the last picture was held meanwhile
+
+
+STUCK = """
+import atexit, threading, time
+from fractions import Fraction
+import numpy as np
+from livestyle import cli, live
+from livestyle.frame import Frame
+from livestyle.media.size import Size
+from livestyle.media.source import Closing
+
+class Stuck(Closing):
+    frame_size, rate, patience, stillness = Size(32, 32), Fraction(30), 0.3, None
+    def describe(self):
+        return "stuck"
+    def __iter__(self):
+        yield Frame(np.zeros((32, 32, 3), np.uint8), Fraction(0), 0, captured=time.monotonic())
+        time.sleep(60)
+    def _release(self):
+        pass
+
+live.open_camera = lambda *_, **__: Stuck()
+atexit.register(print, "Python's own ending")
+cli.main()
+"""
+
+
+def test_a_camera_stuck_in_its_driver_does_not_crash_the_ending() -> None:
+    """Python's ending under a thread that is inside FFmpeg or OpenCV was a segmentation fault now and then."""
+    arguments = ["cam", "--style", "none", "--no-window", "--mjpeg", "0", "--give-up", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", STUCK, *arguments], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith("error: camera: gives no picture; gone for 1 s, given up")

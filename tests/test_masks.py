@@ -174,7 +174,7 @@ def test_person_without_its_network_is_one_line_that_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVESTYLE_HOME", str(tmp_path))
-    with pytest.raises(InputError, match=r"python -m exporters.person mediapipe") as caught:
+    with pytest.raises(InputError, match=r"pip install 'livestyle\[mask\]' && python -m exporters.person;") as caught:
         open_mask("person")
     assert "\n" not in str(caught.value)
 

@@ -11,7 +11,7 @@ from .system import System
 OLDEST_PYTHON = (3, 11)
 _ENGINES = ("cpu", "gpu")  # extras that hold the same module: one of them, never both
 _NOT_OURS = ("dev",)  # nothing a user misses
-_FOR = {"live": "the virtual camera", "train": "learning a style"}
+_FOR = {"live": "the virtual camera", "mask": "the network of --mask person", "train": "learning a style"}
 
 
 class Requirement(NamedTuple):
@@ -41,7 +41,8 @@ def packages(system: System) -> list[Finding]:
         return [Finding("packages", "unknown", "livestyle runs without being installed", "pip install -e .")]
     findings = [_base(installed, [one for one in wanted if not one.extra])]
     for extra in dict.fromkeys(one.extra for one in wanted if one.extra and one.extra not in _ENGINES + _NOT_OURS):
-        findings.append(_extra(installed, extra, [one for one in wanted if one.extra == extra]))
+        elsewhere = {one.package for one in wanted if one.extra != extra}
+        findings.append(_extra(installed, extra, [one for one in wanted if one.extra == extra], elsewhere))
     return findings
 
 
@@ -54,15 +55,15 @@ def _base(installed: dict[str, str], wanted: list[Requirement]) -> Finding:
     return Finding("packages", "ok", ", ".join(f"{one.package} {installed[one.package]}" for one in wanted))
 
 
-def _extra(installed: dict[str, str], extra: str, wanted: list[Requirement]) -> Finding:
+def _extra(installed: dict[str, str], extra: str, wanted: list[Requirement], elsewhere: set[str]) -> Finding:
+    """`elsewhere`: the packages that others want too, which do not say that this one was asked for."""
     name, purpose = f"extra {extra}", _FOR.get(extra, "")
     bad = [one for one in wanted if not _fits(installed.get(one.package), one.wanted)]
     if not bad:
         return Finding(name, "ok", ", ".join(f"{one.package} {installed[one.package]}" for one in wanted))
     said = ", ".join(f"{one.package} {installed.get(one.package, 'missing')}" for one in bad)
     only = f"; only for {purpose}" if purpose else ""
-    broken = len(bad) < len(wanted) or any(one.package in installed for one in bad)
-    if broken:
+    if any(one.package in installed for one in wanted if one.package not in elsewhere):
         return Finding(name, "warning", f"not complete: {said}{only}", pip(extra))
     return Finding(name, "ok", f"not installed{only}", pip(extra))
 
