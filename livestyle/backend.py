@@ -91,6 +91,8 @@ def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSess
     try:
         session = onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as error:  # onnxruntime raises bare exceptions of many kinds
+        if not os.path.exists(path):
+            raise StyleError(f"{path}: is no longer there") from error
         raise StyleError(f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})") from error
     if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
         raise DeviceError(

@@ -195,7 +195,7 @@ class Controls:
 
 def help_lines() -> list[str]:
     """The keys and what they do, a line each."""
-    return [f"{' '.join(_key_label(action))}  {action.help}" for action in ACTIONS]
+    return [f"{', '.join(_key_label(action))}: {action.help}" for action in ACTIONS]
 
 
 def _key_label(action: Action) -> tuple[str, ...]:

@@ -232,3 +232,4 @@ class _Opening:
             from .terminal import TerminalKeys
 
             self.stack.enter_context(TerminalKeys(controls, self.say))
+            self.say("keys in this terminal: ? lists them, q quits")

@@ -23,7 +23,7 @@ def test_every_action_has_a_key_of_its_own_and_a_line_of_help() -> None:
     keys = [key for action in ACTIONS for key in action.keys]
     assert len(keys) == len(set(keys)) >= len(ACTIONS)
     assert len(help_lines()) == len(ACTIONS)
-    assert "1-9  a style by its number" in help_lines()
+    assert {"1-9: a style by its number", "+, =, up: more style"} <= set(help_lines())
 
 
 @pytest.mark.parametrize("key", [key for action in ACTIONS for key in action.keys if key not in "456789"])

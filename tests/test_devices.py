@@ -219,12 +219,16 @@ def test_a_row_is_plain_values(plug: Plug, tmp_path: Path) -> None:
     }
 
 
-def test_lines_have_a_line_for_each_pixel_format() -> None:
-    formats = (Format("YUYV", Size(640, 480), (30.0, 7.5)), Format("MJPG", Size(1280, 720), (30.0,)))
+def test_pixel_formats_of_the_same_sizes_and_rates_share_a_line() -> None:
+    formats = (
+        Format("YUYV", Size(640, 480), (30.0, 7.5)),
+        Format("MJPG", Size(1280, 720), (30.0,)),
+        Format("UYVY", Size(640, 480), (30.0, 7.5)),
+    )
     lines = CameraInfo(0, "/dev/video0", "HD Webcam", "uvcvideo", formats).lines()
     assert lines == [
         '0  "HD Webcam" (/dev/video0, uvcvideo)',
-        "   YUYV: 640x480 at 30/7.5 fps",
+        "   YUYV, UYVY: 640x480 at 30/7.5 fps",
         "   MJPG: 1280x720 at 30 fps",
     ]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import assert_images_close, gradient
@@ -77,3 +80,12 @@ def test_a_slow_style_has_a_lighter_one_after_the_same_painting() -> None:
     assert (own, lighter) == ("starry-johnson", "starry") and dear > cheap
     assert_images_close(palette(IMAGE, 0, network="starry"), palette(IMAGE, 1), levels=0)
     assert palette.choices(1) == (("", 1.0),)
+
+
+def test_a_style_file_removed_meanwhile_is_one_plain_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.onnx"
+    shutil.copy(Path(livestyle.__file__).parent / "styles" / "lite.onnx", file)
+    palette = Palette(["none", str(file)], device="cpu")
+    file.unlink()
+    with pytest.raises(StyleError, match=r"^\S+mine\.onnx: is no longer there$"):
+        palette(IMAGE, 1)

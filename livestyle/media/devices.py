@@ -48,12 +48,14 @@ class CameraInfo:
         }
 
     def lines(self) -> list[str]:
-        """For people: who it is, then a line for each pixel format."""
+        """For people: who it is, then its pixel formats, in one line those that come at the same sizes and rates."""
         where = ", ".join(part for part in (self.path, self.driver) if part)
         told = [f'{self.number}  "{self.name}"' + (f" ({where})" if where else "")]
+        alike: dict[str, list[str]] = {}
         for fourcc in dict.fromkeys(f.fourcc for f in self.formats):
-            sizes = [f"{f.size}{_at(f.fps)}" for f in self.formats if f.fourcc == fourcc]
-            told.append(f"   {fourcc or '?'}: {', '.join(sizes)}")
+            sizes = ", ".join(f"{f.size}{_at(f.fps)}" for f in self.formats if f.fourcc == fourcc)
+            alike.setdefault(sizes, []).append(fourcc or "?")
+        told += [f"   {', '.join(fourccs)}: {sizes}" for sizes, fourccs in alike.items()]
         if self.problem:
             told.append(f"   {self.problem}")
         return told
