@@ -232,6 +232,15 @@ def test_secure_boot(machine: Scripted, said: str) -> None:
     assert only(virtual.secure_boot(machine)).detail.startswith(said)
 
 
+@pytest.mark.parametrize("path", ["/usr/bin/obs", "/var/lib/flatpak/app/com.obsproject.Studio"])
+def test_obs_on_linux_is_told_to_have_a_device_of_its_own(path: str) -> None:
+    state, detail, fix = only(virtual.obs(Scripted(files={path: ""})))
+    assert (state, detail.split(";")[0]) == ("ok", "installed")
+    assert "devices=2" in fix
+    assert only(virtual.obs(Scripted())).detail.startswith("not installed")
+    assert virtual.obs(Scripted(platform="darwin")) == []  # there it is the virtual camera's own finding
+
+
 def test_secure_boot_is_no_matter_elsewhere() -> None:
     assert virtual.secure_boot(Scripted(platform="win32")) == []
 

@@ -56,6 +56,7 @@ CHECKS = (
     Check("camera permission", cameras.permission),
     Check("cameras", cameras.cameras, seconds=16, alone=True),
     Check(virtual.NAME, virtual.virtual_camera),
+    Check("obs", virtual.obs),
     Check("secure boot", virtual.secure_boot),
     Check("own folder", own.folder),
     Check("settings", own.settings),

@@ -19,6 +19,13 @@ _OBS_ON_WINDOWS = "{A3FCE0F5-3493-419F-958A-ABA1250EC20B}"
 _UNITY_ON_WINDOWS = "{5C2CD55C-92AD-4999-8666-912BD3E70010}"
 _OBS_ON_MAC = "com.obsproject.obs-studio.mac-camera-extension"
 _OBS_LINE = "install OBS Studio from https://obsproject.com, then Start Virtual Camera in it once"
+_OBS_ON_LINUX = (
+    "/usr/bin/obs",
+    "/usr/local/bin/obs",
+    "/snap/bin/obs-studio",
+    "/var/lib/flatpak/app/com.obsproject.Studio",
+)
+_OBS_OF_USER = ".local/share/flatpak/app/com.obsproject.Studio"
 _UNTESTED = "this check is untested here"
 
 
@@ -89,6 +96,16 @@ def _install(system: System) -> str:
     if "arch" in families:
         return "sudo pacman -S v4l2loopback-dkms linux-headers"
     return "sudo apt-get install v4l2loopback-dkms linux-headers-$(uname -r)"
+
+
+def obs(system: System) -> list[Finding]:
+    """OBS Studio on Linux, where it is no driver but wants the same one; elsewhere it is the virtual camera itself."""
+    if system.platform != "linux":
+        return []
+    if not any(map(system.exists, (*_OBS_ON_LINUX, str(system.home() / _OBS_OF_USER)))):
+        return [Finding("obs", "ok", "not installed; not needed on Linux")]
+    shared = "installed; as a viewer it takes livestyle's camera, its own virtual camera needs a device of its own"
+    return [Finding("obs", "ok", shared, f"{_UNLOAD} && {_LOAD} devices=2   # only for both at once")]
 
 
 def secure_boot(system: System) -> list[Finding]:
