@@ -200,7 +200,7 @@ class _Opening:
 
     def _recorders(self) -> Callable[[Path | None], Recorder]:
         """What opens a recording, of the file asked for or one with a new name; the microphone stays open."""
-        from .media.recorder import Recorder
+        from .media.recorder import Recorder, unfinished
 
         microphone = None
         if self.options.microphone is not None:
@@ -211,6 +211,8 @@ class _Opening:
         def record(target: Path | None) -> Recorder:
             overwrite = self.options.overwrite and target is not None
             target = target or file_for_now(".mp4")
+            for path in unfinished(target):
+                self.say(f"an earlier recording was not finished, it plays as it is: {path}")
             return Recorder(target, self.size, self.rate, overwrite=overwrite, microphone=microphone)
 
         return record

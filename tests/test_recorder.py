@@ -21,8 +21,9 @@ from conftest import frame_times, gradient, images_of
 from livestyle.errors import OutputError
 from livestyle.frame import Frame
 from livestyle.media import recorder as module
-from livestyle.media.recorder import Recorder, next_free
+from livestyle.media.recorder import Recorder, next_free, unfinished
 from livestyle.media.size import Size
+from livestyle.media.temporary import remove_stale
 
 TICK = Fraction(1, 90_000)
 SIZE = Size(64, 48)
@@ -130,7 +131,7 @@ def atoms(path: Path) -> list[str]:
 def test_the_target_appears_when_it_is_complete(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "out.mp4", SIZE, Fraction(30))
     recorder.write(plain(0))
-    assert [path.name for path in tmp_path.iterdir()] == [f".out.{os.getpid()}.part.mp4"]
+    assert [path.name for path in tmp_path.iterdir()] == [f".out.{os.getpid()}.recording.mp4"]
     recorder.close()
     recorder.close()
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
@@ -231,15 +232,26 @@ def test_a_killed_recording_can_be_played(tmp_path: Path) -> None:
         assert process.stdout.readline() == b"written\n"
         process.send_signal(signal.SIGKILL)
     (left,) = tmp_path.iterdir()
-    assert left.name == f".out.{process.pid}.part.mp4"
+    assert left.name == f".out.{process.pid}.recording.mp4"
     times = frame_times(left)
     assert times == [Fraction(index, 30) for index in range(len(times))]
     assert len(times) > 300 - 2.5 * 30  # a fragment of a second, and what the encoder looked ahead
 
 
+def test_what_a_crash_left_outlives_a_render_of_that_name_and_is_found(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "out.mp4", SIZE, Fraction(30))
+    left = unfinished(tmp_path / "out.mp4")  # as another program sees it, while it is written and after a crash
+    assert [path.name for path in left] == [f".out.{os.getpid()}.recording.mp4"]
+    assert remove_stale(tmp_path / "out.mp4") == []
+    assert left[0].exists() and unfinished(tmp_path / "other.mp4") == []
+    recorder.write(plain(0))
+    recorder.close()
+    assert unfinished(tmp_path / "out.mp4") == []
+
+
 def test_what_a_crash_left_is_not_written_over(tmp_path: Path) -> None:
     """In a container the next process may well have the same number."""
-    left = tmp_path / f".out.{os.getpid()}.part.mp4"
+    left = tmp_path / f".out.{os.getpid()}.recording.mp4"
     left.write_text("mine")
     record(tmp_path / "out.mp4", [plain(0)])
     assert left.read_text() == "mine"

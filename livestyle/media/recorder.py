@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import threading
 import time
 from contextlib import suppress
@@ -25,6 +26,7 @@ from .size import Size, pad_even
 from .writer import CRF, PRESET, check_target
 
 SUFFIXES = (".mp4",)
+_UNFINISHED = ".recording"  # not `.part`, which the next render of that name clears away
 QUEUE = 8  # frames: a quarter of a second of hiccups at 30 a second
 _TICK = Fraction(1, 90_000)  # seconds: the grain of the recording's times
 # Fragments of a second, which the last write turns into a plain MP4. Without B-frames, for the times of
@@ -37,6 +39,14 @@ def next_free(target: Path) -> Path:
     """The path itself, or with the first number that makes it new: `out-2.mp4`, `out-3.mp4`, ..."""
     numbered = (target.with_name(f"{target.stem}-{number}{target.suffix}") for number in itertools.count(2))
     return target if not target.exists() else next(path for path in numbered if not path.exists())
+
+
+def unfinished(target: Path) -> list[Path]:
+    """Recordings of this target that a crash left beside it, or that another program is still writing."""
+    name = re.compile(re.escape(f".{target.stem}.") + rf"\d+{_UNFINISHED}(-\d+)?" + re.escape(target.suffix))
+    with suppress(OSError):
+        return sorted(path for path in target.parent.iterdir() if name.fullmatch(path.name))
+    return []
 
 
 class Recorder:
@@ -72,7 +82,7 @@ class Recorder:
         check_target(target, None, overwrite=overwrite, suffixes=SUFFIXES)
         self.target, self._overwrite = target, overwrite
         self.failed: str | None = None
-        self._temporary = next_free(target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}"))
+        self._temporary = next_free(target.with_name(f".{target.stem}.{os.getpid()}{_UNFINISHED}{target.suffix}"))
         try:
             self._film = _Film(self._temporary, size, rate, microphone)
         except (av.FFmpegError, OSError) as error:
