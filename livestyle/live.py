@@ -29,6 +29,7 @@ from .palette import Palette
 from .pipeline import Stats, run
 
 if TYPE_CHECKING:
+    from .media.microphone import Microphone
     from .media.recorder import Recorder
 
 
@@ -168,7 +169,7 @@ class _Opening:
         def press(key: str) -> None:
             outputs.tell(controls.press(key))
 
-        window = None
+        microphone, window = self._microphone(), None
         if show:
             window = self.stack.enter_context(closing(Window("livestyle", legible_size(self.size), on_key=press)))
         outputs = Outputs(
@@ -177,7 +178,8 @@ class _Opening:
             meter,
             window=window,
             status=status,
-            recorder=self._recorders(),
+            trouble=lambda: microphone.failed if microphone else None,
+            recorder=self._recorders(microphone),
             record=self.options.record,
             say=self.say,
         )
@@ -198,15 +200,16 @@ class _Opening:
             self.say(f"picture at {server.url}")
             yield server
 
-    def _recorders(self) -> Callable[[Path | None], Recorder]:
+    def _microphone(self) -> Microphone | None:
+        if self.options.microphone is None:
+            return None
+        from .media.microphone import open_microphone
+
+        return self.stack.enter_context(open_microphone(self.options.microphone or None))
+
+    def _recorders(self, microphone: Microphone | None) -> Callable[[Path | None], Recorder]:
         """What opens a recording, of the file asked for or one with a new name; the microphone stays open."""
         from .media.recorder import Recorder, unfinished
-
-        microphone = None
-        if self.options.microphone is not None:
-            from .media.microphone import open_microphone
-
-            microphone = self.stack.enter_context(open_microphone(self.options.microphone or None))
 
         def record(target: Path | None) -> Recorder:
             overwrite = self.options.overwrite and target is not None

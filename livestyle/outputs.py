@@ -42,6 +42,7 @@ class Outputs:
         controls: what is shown, recorded and saved.
         meter: told of every frame out; its figures are shown in the window.
         window: shown last, with figures, keys and messages, which go nowhere else.
+        trouble: what has failed beside the picture, such as the microphone, told once; None for nothing.
         status: a word that goes on every picture, such as why it stands still; None for nothing to say.
         recorder: opens a recording; given the file asked for, or None to choose one.
         record: the recording to begin with.
@@ -59,6 +60,7 @@ class Outputs:
         *,
         window: Window | None = None,
         status: Callable[[], str | None] = lambda: None,
+        trouble: Callable[[], str | None] = lambda: None,
         recorder: Callable[[Path | None], Recorder] | None = None,
         record: Path | None = None,
         say: Callable[[str], object] = lambda line: None,
@@ -66,6 +68,7 @@ class Outputs:
     ) -> None:
         self._sinks, self._controls, self._meter, self._window = sinks, controls, meter, window
         self._status, self._open_recorder, self._say, self._clock = status, recorder, say, clock
+        self._trouble, self._told = trouble, ""
         self._message, self._message_ends = "", 0.0
         self._screenshots = controls.screenshots
         self._recorder: Recorder | None = None
@@ -83,6 +86,10 @@ class Outputs:
 
     def write(self, frame: Frame) -> bool:
         """Sends a frame everywhere; False once the user has had enough, or nothing is left to send it to."""
+        trouble = self._trouble()
+        if trouble and trouble != self._told:
+            self._told = trouble
+            self._announce(trouble)
         status = self._status()
         if status:
             frame = frame.with_image(draw_lines(frame.image, [status], "middle"))

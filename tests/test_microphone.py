@@ -16,7 +16,7 @@ from av.audio.frame import AudioFrame
 
 from livestyle.errors import DeviceError
 from livestyle.frame import Frame
-from livestyle.media.microphone import KEPT_SECONDS, Microphone, open_microphone
+from livestyle.media.microphone import KEPT_SECONDS, Microphone, _gathered, open_microphone
 from livestyle.media.recorder import Recorder
 from livestyle.media.size import Size
 
@@ -101,6 +101,20 @@ def test_a_microphone_that_ends_says_so(card: Card) -> None:
     assert card.microphone.failed is None
     card.end()
     assert card.microphone.failed == "microphone: it gives no more sound; is it still plugged in?"
+
+
+def test_a_sample_at_a_time_is_gathered() -> None:
+    """As ALSA's `null` gives it; 48,000 chunks a second would be more than a recording takes in."""
+
+    def chunks() -> Iterator[AudioFrame]:
+        for index in range(1000):
+            chunk = AudioFrame.from_ndarray(np.full((1, 1), index, np.int16), format="s16", layout="mono")
+            chunk.sample_rate = 48_000
+            yield chunk
+
+    gathered = [chunk.to_ndarray()[0] for chunk in _gathered(chunks())]
+    assert [len(chunk) for chunk in gathered] == [480, 480]
+    assert (np.concatenate(gathered) == np.arange(960)).all()
 
 
 def test_a_microphone_that_fails_says_why() -> None:

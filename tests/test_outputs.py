@@ -95,6 +95,14 @@ def test_words_for_the_user_are_in_the_window_only(make: Make, controls: Control
     assert (window.images[0] != PLAIN).any()
 
 
+def test_trouble_beside_the_picture_is_told_once_each(make: Make) -> None:
+    said: list[str] = []
+    trouble: list[str | None] = [None, None, "microphone: gone", "microphone: gone"]
+    outputs = make(FakeSink(), say=said.append, trouble=lambda: trouble.pop(0))
+    assert all(outputs.write(frame(number)) for number in range(4))
+    assert said == ["microphone: gone"]
+
+
 def test_a_message_is_shown_for_a_moment(make: Make) -> None:
     now = [0.0]
     window = FakeSink(True)

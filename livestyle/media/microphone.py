@@ -76,7 +76,7 @@ class Microphone:
     def _listen(self, chunks: Iterable[AudioFrame]) -> None:
         heard = 0.0
         try:
-            for chunk in chunks:
+            for chunk in _gathered(chunks):
                 if self._closed.is_set():
                     return
                 length = chunk.samples / chunk.sample_rate
@@ -111,6 +111,20 @@ class Microphone:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _gathered(chunks: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
+    """Chunks of 10 ms or more: ALSA's `null` gives a sample at a time, 48,000 chunks a second."""
+    small = av.AudioFifo()
+    for chunk in chunks:
+        least = chunk.sample_rate // 100
+        if chunk.samples >= least and not small.samples:
+            yield chunk
+            continue
+        chunk.pts = None  # else a gap would be an error; ours are measured
+        small.write(chunk)
+        if small.samples >= least and (joined := small.read()) is not None:
+            yield joined
 
 
 def _forget(items: deque[tuple[float, T]], before: float) -> None:
