@@ -19,7 +19,8 @@ from desktop import cam, press, xdotool
 from livestyle.frame import Image
 from livestyle.media.grab import GrabbedScreen
 from livestyle.media.picture import read_image
-from livestyle.media.window import has_display
+from livestyle.media.size import Size
+from livestyle.media.window import has_display, opening_size
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 PATIENCE = 30.0  # seconds for what takes a moment on an idle machine
@@ -59,6 +60,19 @@ def test_a_tiny_picture_has_a_window_with_room_for_the_keys(screen: str, make_fi
         press(screen, "q")
         process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("picture", "window"),
+    [
+        (Size(640, 360), Size(640, 360)),
+        (Size(1920, 1080), Size(1280, 720)),
+        (Size(2160, 3840), Size(405, 720)),
+        (Size(9000, 2), Size(1280, 1)),
+    ],
+)
+def test_a_window_begins_no_larger_than_a_small_screen(picture: Size, window: Size) -> None:
+    assert opening_size(picture) == window
 
 
 @linux

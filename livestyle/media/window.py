@@ -22,6 +22,7 @@ _NAMED_KEYS = {
     27: "escape",
     32: "space",
 }
+LARGEST = Size(1280, 720)  # pixels of a window at first; many screens have 1366x768
 _X_PORT, _X_PATIENCE = 6000, 2.0  # the first display's; seconds
 _MODIFIERS = 0xFFFF0000  # Shift, num lock and the like, as GTK adds them above the key
 
@@ -65,12 +66,18 @@ def _connects(connect: Callable[[], socket.socket]) -> bool:
     return True
 
 
+def opening_size(size: Size) -> Size:
+    """The size, or the largest of its shape that fits a small laptop's screen; OpenCV does not tell the real one's."""
+    scale = min(1.0, LARGEST.width / size.width, LARGEST.height / size.height)
+    return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
+
+
 class Window:
     """A resizable window that reports its keys.
 
     Args:
         title: its name.
-        size: to begin with; the user may change it.
+        size: of the pictures; the window begins with it if that fits most screens, and the user may change it.
         on_key: called with each key pressed, a character or a name such as `space` or `left`.
 
     Raises DeviceError where there is no display.
@@ -84,7 +91,7 @@ class Window:
         self._full = False
         flags = self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO | self._cv2.WINDOW_GUI_NORMAL  # no toolbar
         self._cv2.namedWindow(title, flags)
-        self._cv2.resizeWindow(title, *size)
+        self._cv2.resizeWindow(title, *opening_size(size))
 
     def write(self, frame: Frame) -> bool:
         """Shows a frame and passes the last key on; False once the user has closed the window."""
