@@ -136,8 +136,9 @@ def shot(image: Image) -> Frame:
 
 
 def test_without_a_driver_the_line_that_installs_it_is_told(package: FakePackage, driver: FakeDriver) -> None:
-    package.refusal = "'v4l2loopback' backend: No v4l2 loopback\ndevice found"
+    package.refusal = "'v4l2loopback' backend: No v4l2 loopback\ndevice found. Did you run 'modprobe v4l2loopback'?"
     told = error_of()
+    assert "\n" not in told and "Did you run" not in told
     assert "sudo apt-get install v4l2loopback-dkms linux-headers-$(uname -r)" in told
     assert "sudo modprobe v4l2loopback card_label=livestyle exclusive_caps=1" in told
 

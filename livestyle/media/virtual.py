@@ -51,7 +51,8 @@ class VirtualCamera:
                 **({} if device is None else {"device": device}),
             )
         except RuntimeError as error:
-            raise DeviceError(f"virtual camera: {_one_line(error)}; {_how_to_get_one(self._place)}") from error
+            refusal = _one_line(error).split(". ")[0]  # behind it come questions that ours answers
+            raise DeviceError(f"virtual camera: {refusal}; {_how_to_get_one(self._place)}") from error
         self.device = str(self._camera.device)
         self._canvas: Image | None = None
 
