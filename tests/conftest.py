@@ -125,6 +125,7 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
     def run(*arguments: str | Path) -> Outcome:
         monkeypatch.setattr("sys.argv", ["livestyle", *map(str, arguments)])
+        monkeypatch.setattr(cli, "_leave_if_stuck", lambda code: None)  # it would end pytest
         capfd.readouterr()
         try:
             cli.main()

@@ -165,7 +165,7 @@ def test_pictures_shown_again_are_not_the_cameras() -> None:
     source = Watched(open_once, give_up=1.0)
     meter = Meter()
     came: list[Frame] = []
-    chain = Chain(Palette(["none"]), Controls(["none"]), lambda full: Governor(full, fps=30, max_latency=1))
+    chain = Chain(Palette(["none"]), Controls(["none"]), lambda full, networks: Governor(full, fps=30, max_latency=1))
     with pytest.raises(DeviceError, match="given up"):
         came.extend(_counted(source, chain, meter))
     assert len(came) > 2

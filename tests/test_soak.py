@@ -46,7 +46,7 @@ def test_twenty_thousand_frames_leave_memory_flat() -> None:
     chain = Chain(
         Palette(controls.styles, device="cpu", threads=1),
         controls,
-        lambda full: Governor(full, fps=1000, max_latency=1),
+        lambda full, networks: Governor(full, fps=1000, max_latency=1),
     )
     with closing(MjpegServer(0)) as server, closing(Outputs([server], controls, meter)) as outputs:
 
