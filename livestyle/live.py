@@ -215,7 +215,7 @@ class _Opening:
             overwrite = self.options.overwrite and target is not None
             target = target or file_for_now(".mp4")
             for path in unfinished(target):
-                self.say(f"an earlier recording was not finished, it plays as it is: {path}")
+                self.say(f"a recording of that name is not finished, it plays as it is: {path}")
             return Recorder(target, self.size, self.rate, overwrite=overwrite, microphone=microphone)
 
         return record
