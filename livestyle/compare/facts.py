@@ -17,6 +17,7 @@ from av.stream import AttachmentStream
 
 from ..errors import InputError
 from ..media.orientation import Orientation, orientation_of
+from ..media.packets import packets_of
 from ..media.reader import open_film
 from ..media.size import Size
 from ..media.streams_roles import is_cover, main_video
@@ -73,6 +74,10 @@ class Facts:
         self.format, self.matrix, self.full_range = frame.format.name, int(frame.colorspace), is_full(frame)
         self.primaries, self.transfer = int(frame.color_primaries), int(frame.color_trc)
 
+    def count_damage(self) -> None:
+        """Counts what cannot be read in."""
+        self.damaged += 1
+
     @property
     def frames(self) -> int:
         """How many frames could be decoded."""
@@ -85,8 +90,9 @@ class Facts:
 
     @property
     def before_zero(self) -> Fraction:
-        """How long before zero it starts, in seconds; no container shows that, so a render starts at zero then."""
-        return max(Fraction(0), -self.pts[0] * self.tick) if self.pts else Fraction(0)
+        """How long before zero picture or sound start, in seconds; no container shows that, so a render is moved."""
+        starts = [*self.times[:1], *(track.start for track in self.sound if track.start is not None)]
+        return max(Fraction(0), -min(starts, default=Fraction(0)))
 
     @property
     def times(self) -> list[Fraction]:
@@ -105,7 +111,8 @@ def read_facts(path: Path) -> Facts:
         facts.sound = [tracks[stream.index] for stream in container.streams.audio]
         facts.subtitles = [tracks[stream.index] for stream in container.streams.subtitles]
         covers = {stream.index for stream in container.streams.video if is_cover(stream)}
-        for packet in packets_of(container, [video.index, *tracks, *covers], facts):
+        chosen = [container.streams[index] for index in (video.index, *tracks, *covers)]
+        for packet in packets_of(container, chosen, facts.count_damage):
             if packet.stream_index == video.index:
                 for frame in frames_of(packet, facts):
                     facts.add(frame)
@@ -125,25 +132,6 @@ def the_video(container: InputContainer, path: Path) -> av.VideoStream:
         raise InputError(f"{path}: no video stream in it that can be decoded")
     video.thread_type = "AUTO"
     return video
-
-
-def packets_of(container: InputContainer, indices: list[int], facts: Facts | None = None) -> Iterator[Packet[Any]]:
-    """The packets of some streams, as far as they can be read."""
-    streams = [container.streams[index] for index in indices]
-    packets = container.demux(streams)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:  # nothing readable is left
-            packet = None
-            if facts is not None:
-                facts.damaged += 1
-        except IndexError:  # a packet of a stream that PyAV does not know, for it began midway
-            packets = container.demux(streams)
-            continue
-        if packet is None:
-            return
-        yield packet
 
 
 def frames_of(packet: Packet[Any], facts: Facts | None = None) -> Iterator[av.VideoFrame]:

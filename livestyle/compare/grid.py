@@ -10,10 +10,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ..media.packets import packets_of
 from ..media.reader import open_film
 from ..media.size import Size
 from .check import Check, check, skipped
-from .facts import Facts, frames_of, is_full, packets_of, the_video
+from .facts import Facts, frames_of, is_full, the_video
 from .picture import HDR, is_padded
 
 Means = NDArray[np.float64]
@@ -52,7 +53,8 @@ def grids(film: Facts, chosen: list[int], crop: Size, grid: Size) -> Iterator[Me
     wanted, orientation = set(chosen), film.orientation
     with open_film(film.path) as container:
         video = the_video(container, film.path)
-        frames = (frame for packet in packets_of(container, [video.index]) for frame in frames_of(packet))
+        packets = packets_of(container, [video], film.count_damage)
+        frames = (frame for packet in packets for frame in frames_of(packet))
         for index, frame in enumerate(islice(frames, max(chosen) + 1)):
             if index in wanted:
                 means: Any = mean_colours(frame, crop, orientation.shown(grid))

@@ -10,7 +10,7 @@ from av.stream import Disposition
 
 from .check import Check, check, skipped
 from .facts import Facts
-from .picture import milliseconds, tick_of
+from .picture import milliseconds, moved_by, tick_of
 from .tracks import Track
 
 _ISO = (".mp4", ".m4v", ".mov")
@@ -87,7 +87,7 @@ def _subtitles(a: Facts, b: Facts) -> Check:
     for number, (before, after) in enumerate(zip(a.subtitles, b.subtitles, strict=True), 1):
         if _language(before) != _language(after):
             return check("subtitles", False, f"track {number}: language {before.language} -> {after.language}")
-        if (problem := _difference_of_texts(before, after, a.before_zero - b.before_zero)) is not None:
+        if (problem := _difference_of_texts(before, after, moved_by(a, b))) is not None:
             return check("subtitles", False, f"track {number}: {problem}")
     codecs = [
         before.codec if before.codec == after.codec else f"{before.codec} -> {after.codec}"
@@ -120,7 +120,7 @@ def _chapters(a: Facts, b: Facts) -> Check:
     for number, (before, after) in enumerate(zip(a.chapters, b.chapters, strict=True), 1):
         if before[2] != after[2]:
             return check("chapters", False, f"chapter {number}: '{before[2]}' -> '{after[2]}'")
-        if any(abs(x - y) > _CHAPTER_TICK for x, y in zip(before[:2], after[:2], strict=True)):
+        if any(abs(y - x - moved_by(a, b)) > _CHAPTER_TICK for x, y in zip(before[:2], after[:2], strict=True)):
             return check("chapters", False, f"chapter {number}: {_span(before)} -> {_span(after)}")
     return check("chapters", True, str(len(a.chapters)))
 

@@ -11,6 +11,8 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 
+from .packets import packets_of
+
 log = logging.getLogger(__name__)
 
 # FFmpeg's own VP8 and VP9 decoders, the ones taken by default, leave the alpha layer out.
@@ -30,22 +32,22 @@ class Decoder:
 
     def __init__(self, container: InputContainer, stream: av.VideoStream, *, max_pixels: int) -> None:
         self.damaged = self.hidden = 0
-        self._packets = container.demux(stream)
+        self._packets = packets_of(container, [stream], self._count_damage)
         self._codec = _codec_for(stream)
         self._codec.thread_type = ThreadType.AUTO
         self._codec.options = {**self._codec.options, "max_pixels": str(max_pixels)}
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
-        while True:
+        for packet in self._packets:
+            self.hidden += bool(packet.is_discard)
             try:
-                packet = next(self._packets, None)
-                if packet is None:
-                    return
-                self.hidden += bool(packet.is_discard)
                 yield from self._codec.decode(packet)
-            except av.FFmpegError as error:  # after one in the container itself, no packets are left
-                self.damaged += 1
+            except av.FFmpegError as error:
+                self._count_damage()
                 log.debug("a packet does not decode: %s", error)
+
+    def _count_damage(self) -> None:
+        self.damaged += 1
 
 
 def _codec_for(stream: av.VideoStream) -> VideoCodecContext:

@@ -19,6 +19,7 @@ from .decoder import Decoder
 from .filters import LookUp, deinterlaced
 from .orientation import orientation_of
 from .size import MAX_PIXELS, Size, fit
+from .start import before_zero
 from .streams_roles import main_video
 from .tone import is_hdr, tone_map_for
 
@@ -61,6 +62,7 @@ class FilmReader:
     Attributes:
         size: of the upright picture; `frame_size` is what the frames are scaled to.
         matrix, primaries, transfer: the colours frames are to be coded with: the film's own, or BT.709 if it is HDR.
+        before_zero: seconds by which the film has to be moved to start at zero; no container shows what is before.
         expected_frames: how many the container promises; None if it does not say.
         warnings: how the frames differ from what is coded, so far, a line each.
 
@@ -96,6 +98,7 @@ class FilmReader:
         self._refuse_over_limit(self._first.width, self._first.height)
         self._learn_picture(self._first, size)
         self.time_base: Fraction = stream.time_base or Fraction(1, 90000)
+        self.before_zero = before_zero(self._container, (self._first.pts or 0) * self.time_base, self.time_base)
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
         self.expected_frames = self._promised_frames()
 

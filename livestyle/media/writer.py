@@ -82,7 +82,7 @@ class FilmWriter:
             raise self._refused(error) from error
         try:
             self._stream = self._add_video()
-            self._others = OtherStreams(source.path, self._container, self._stream)
+            self._others = OtherStreams(source.path, self._container, self._stream, later=source.before_zero)
         except BaseException:
             self.abort()
             raise
@@ -106,7 +106,7 @@ class FilmWriter:
         exact = frame.image.shape[:2] == (self._size.height, self._size.width)
         image = pad_even(frame.image) if exact else frame.image
         picture = to_yuv(image, Size(codec.width, codec.height), self._source.matrix)
-        pts = round(frame.time / self._source.time_base)
+        pts = round((frame.time + self._source.before_zero) / self._source.time_base)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1  # containers refuse two frames at one time; never drop one
         picture.pts, picture.time_base = pts, self._source.time_base
