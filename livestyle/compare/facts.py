@@ -16,8 +16,9 @@ from av.packet import Packet
 from av.stream import AttachmentStream
 
 from ..errors import InputError
+from ..media.frame_times import FrameTimes, times_of
 from ..media.orientation import Orientation, orientation_of
-from ..media.packets import packets_of
+from ..media.packets import film_packets
 from ..media.reader import open_film
 from ..media.size import Size
 from ..media.streams_roles import is_cover, main_video
@@ -38,6 +39,7 @@ class Facts:
 
     path: Path
     tick: Fraction
+    frame_times: FrameTimes
     disposition: int
     title: str
     sample_aspect: Fraction
@@ -63,10 +65,10 @@ class Facts:
         """Counts a decoded frame in."""
         if not self.size.width:
             self._see(frame)
-        if frame.pts is None:
+        if frame.pts is None and frame.dts is None:
             self.untimed += 1
             return
-        self.pts.append(frame.pts)
+        self.pts.append(self.frame_times.of(frame))
         self.last_length = (frame.duration or 0) * self.tick
 
     def _see(self, frame: av.VideoFrame) -> None:
@@ -112,7 +114,7 @@ def read_facts(path: Path) -> Facts:
         facts.subtitles = [tracks[stream.index] for stream in container.streams.subtitles]
         covers = {stream.index for stream in container.streams.video if is_cover(stream)}
         chosen = [container.streams[index] for index in (video.index, *tracks, *covers)]
-        for packet in packets_of(container, chosen, facts.count_damage):
+        for packet in film_packets(container, chosen, video, facts.count_damage):
             if packet.stream_index == video.index:
                 for frame in frames_of(packet, facts):
                     facts.add(frame)
@@ -154,6 +156,7 @@ def _promised(path: Path, container: InputContainer, video: av.VideoStream) -> F
     return Facts(
         path,
         tick=video.time_base or Fraction(1, 90000),
+        frame_times=times_of(video),
         disposition=int(video.disposition),
         title=title_of(video),
         sample_aspect=video.sample_aspect_ratio or Fraction(1),

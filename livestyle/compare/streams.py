@@ -8,6 +8,7 @@ from pathlib import Path
 
 from av.stream import Disposition
 
+from ..media.streams_tags import OUTDATED
 from .check import Check, check, skipped
 from .facts import Facts
 from .picture import milliseconds, moved_by, tick_of
@@ -15,7 +16,6 @@ from .tracks import Track
 
 _ISO = (".mp4", ".m4v", ".mov")
 _KEPT_BY_MP4 = ("title", "artist", "album", "comment", "genre", "date", "copyright")  # what QuickTime has a name for
-_OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration")  # not of the film
 _WORD_TICK = Fraction(1, 100)  # ASS's, the coarsest of the text formats
 _CHAPTER_TICK = Fraction(1, 1000)
 # ISO 639-2 has two codes for some languages, and Matroska wants the other ones.
@@ -138,7 +138,8 @@ def _same_things(name: str, before: list[str] | list[tuple[str, str]], after: ob
 
 def _metadata(a: Facts, b: Facts) -> Check:
     iso = b.path.suffix.lower() in _ISO
-    lost = {key for key, value in a.metadata.items() if key not in _OF_THE_FILE and b.metadata.get(key) != value}
+    told = {key: value for key, value in a.metadata.items() if not OUTDATED.fullmatch(key)}
+    lost = {key for key, value in told.items() if b.metadata.get(key) != value}
     must = {key for key in lost if key in _KEPT_BY_MP4 or not iso}
     before, after = _titles(a), _titles(b)
     if len(before) == len(after) and before != after:
@@ -146,7 +147,7 @@ def _metadata(a: Facts, b: Facts) -> Check:
         must |= lost if not iso else set()
     if lost:
         return check("metadata", False, f"lost or changed: {', '.join(sorted(lost))}", must=bool(must))
-    kept = sum(key not in _OF_THE_FILE for key in a.metadata) + sum(map(bool, before))
+    kept = len(told) + sum(map(bool, before))
     return check("metadata", True, f"{kept} entries") if kept else skipped("metadata", "there is none")
 
 

@@ -11,7 +11,7 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 
-from .packets import packets_of
+from .packets import film_packets
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Decoder:
 
     def __init__(self, container: InputContainer, stream: av.VideoStream, *, max_pixels: int) -> None:
         self.damaged = self.hidden = 0
-        self._packets = packets_of(container, [stream], self._count_damage)
+        self._packets = film_packets(container, [stream], stream, self._count_damage)
         self._codec = _codec_for(stream)
         self._codec.thread_type = ThreadType.AUTO
         self._codec.options = {**self._codec.options, "max_pixels": str(max_pixels)}

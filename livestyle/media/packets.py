@@ -11,6 +11,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from .clock import continued, may_jump
+
 log = logging.getLogger(__name__)
 
 _FAILURES = 16  # reads in a row that fail before nothing readable is taken to be left
@@ -43,6 +45,17 @@ def packets_of(
             failures = 0
             yield packet
     yield from map(_empty, streams)
+
+
+def film_packets(
+    container: InputContainer, streams: Sequence[Stream], main: Stream | None, on_damage: Callable[[], object]
+) -> Iterator[Packet[Any]]:
+    """The same with times that go on where the clock jumps, as the clock of the main video does."""
+    if main is None or not streams or not may_jump(container):
+        return packets_of(container, streams, on_damage)
+    chosen = {stream.index for stream in streams}
+    everything = packets_of(container, [main, *(it for it in streams if it.index != main.index)], on_damage)
+    return (packet for packet in continued(everything, main) if packet.stream.index in chosen)
 
 
 def _empty(stream: Stream) -> Packet[Any]:

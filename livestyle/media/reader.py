@@ -17,6 +17,7 @@ from ..frame import Frame, Image
 from .color import matrix_of, to_rgb
 from .decoder import Decoder
 from .filters import LookUp, deinterlaced
+from .frame_times import times_of
 from .orientation import orientation_of
 from .size import MAX_PIXELS, Size, fit
 from .start import before_zero
@@ -98,7 +99,8 @@ class FilmReader:
         self._refuse_over_limit(self._first.width, self._first.height)
         self._learn_picture(self._first, size)
         self.time_base: Fraction = stream.time_base or Fraction(1, 90000)
-        self.before_zero = before_zero(self._container, (self._first.pts or 0) * self.time_base, self.time_base)
+        first = times_of(stream).of(self._first) * self.time_base
+        self.before_zero = before_zero(self._container, first, self.time_base)
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
         self.expected_frames = self._promised_frames()
 
@@ -148,14 +150,10 @@ class FilmReader:
         return round(duration / av.time_base * self.rate) if duration else None
 
     def __iter__(self) -> Iterator[Frame]:
-        pts = None
         frame, self._first = self._first, None
-        index = 0
+        times, index = times_of(self._stream), 0
         while frame is not None:
-            # A raw stream has no timestamps: count in frames then.
-            step = round(1 / (self.rate * self.time_base))
-            pts = frame.pts if frame.pts is not None else (0 if pts is None else pts + step)
-            yield Frame(self._image(frame), pts * self.time_base, index)
+            yield Frame(self._image(frame), times.of(frame) * self.time_base, index)
             frame, index = next(self._frames, None), index + 1
 
     def _image(self, frame: av.VideoFrame) -> Image:

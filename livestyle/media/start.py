@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
 
 from av.container import InputContainer
-from av.packet import Packet
 
 _NEAR = 60  # seconds before the picture; sound that claims to start earlier is damaged
 
@@ -22,11 +20,3 @@ def before_zero(container: InputContainer, picture: Fraction, tick: Fraction) ->
     sound = [it.start_time * it.time_base for it in container.streams.audio if it.start_time and it.time_base]
     start = min([picture, *(time for time in sound if picture - time <= _NEAR)])
     return max(0, math.ceil(-start / tick)) * tick
-
-
-def moved(packet: Packet[Any], seconds: Fraction) -> Packet[Any]:
-    """The packet itself, later by so much."""
-    if seconds and packet.time_base:
-        ticks = round(seconds / packet.time_base)
-        packet.pts, packet.dts = (time if time is None else time + ticks for time in (packet.pts, packet.dts))
-    return packet

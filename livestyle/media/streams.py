@@ -17,10 +17,10 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
-from .packets import packets_of
+from .clock import may_jump, moved
+from .packets import film_packets
 from .reader import open_film
 from .run_up import delayed, first_packets, run_up
-from .start import moved
 from .streams_audio import EncodedSound
 from .streams_roles import codec_name, is_chapter_track, is_cover, main_video, title_of
 from .streams_subtitles import ConvertedSubtitles
@@ -113,10 +113,11 @@ class OtherStreams:
         self._say_left_out_data()
         covers = {stream.index: stream for stream in self._input.streams.video if is_cover(stream)}
         for stream in self._input.streams:
-            if stream.index not in self._tracks and stream.index not in covers:
+            tells_time = stream is main and may_jump(self._input)
+            if stream.index not in self._tracks and stream.index not in covers and not tells_time:
                 stream.discard = Discard.all  # never read: that would take as long as the pictures' own reading
         chosen = [self._input.streams[index] for index in (*self._tracks, *covers)]
-        self._packets = packets_of(self._input, chosen, self._count_damage)
+        self._packets = film_packets(self._input, chosen, main, self._count_damage)
         self._add_covers(covers)
         if lost:
             self._say(f"{self._kind} has no room for {', '.join(dict.fromkeys(lost))}; write an .mkv to keep that")

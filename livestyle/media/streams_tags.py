@@ -10,7 +10,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 
 # What describes the old file or its coding: the new file has its own, or none.
-_OUTDATED = re.compile(
+OUTDATED = re.compile(
     r"(major_brand|minor_version|compatible_brands|encod(er|ing).*|software|handler_name|vendor_id|rotate|timecode"
     r"|duration|bps|number_of_(frames|bytes)|source_id|_statistics_.*"
     r"|\w+_(uid|umid|ul)|uid|(company|product)_name|(product|toolkit)_version(_num)?|application_platform"  # of MXF
@@ -86,7 +86,7 @@ def copy_track_tags(source: Stream, target: Stream) -> list[str]:
 
 
 def _still_true(metadata: Mapping[str, str]) -> dict[str, str]:
-    tags = {name: text for name, text in metadata.items() if not _OUTDATED.fullmatch(name)}
+    tags = {name: text for name, text in metadata.items() if not OUTDATED.fullmatch(name)}
     # MPEG-4 tells some twice: location and location-eng.
     return {name: text for name, text in tags.items() if name[-4:-3] != "-" or tags.get(name[:-4]) != text}
 
