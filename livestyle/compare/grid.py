@@ -68,7 +68,7 @@ def mean_colours(frame: av.VideoFrame, crop: Size, grid: Size) -> Means:
     """
     frame = _readable(frame)
     width, height = min(crop.width, frame.width), min(crop.height, frame.height)
-    down, across = (np.arange(n + 1) * side // n for n, side in ((grid.height, height), (grid.width, width)))
+    down, across = _cuts(height, grid.height), _cuts(width, grid.width)
     means = []
     for top, bottom in pairwise(down):  # a row of cells at a time: large frames would fill the memory
         rgb = _rgb(frame, np.arange(top, bottom), np.arange(width))
@@ -76,6 +76,12 @@ def mean_colours(frame: av.VideoFrame, crop: Size, grid: Size) -> Means:
             np.add.reduceat(rgb.sum(axis=0), across[:-1], axis=0) / ((bottom - top) * np.diff(across)[:, None])
         )
     return np.stack(means) * 255
+
+
+def _cuts(side: int, cells: int) -> Pixels:
+    """Where a side is cut; the same from both ends, so that a picture may be turned."""
+    first = np.arange(cells + 1) * side // cells
+    return np.asarray(np.where(np.arange(cells + 1) * 2 <= cells, first, side - first[::-1]))
 
 
 def _readable(frame: av.VideoFrame) -> av.VideoFrame:

@@ -14,7 +14,7 @@ from av.video.reformatter import Colorspace
 
 from ..errors import InputError
 from ..frame import Frame, Image
-from .color import matrix_of, to_rgb
+from .color import is_plain, matrix_of, to_rgb
 from .decoder import Decoder
 from .filters import LookUp, deinterlaced
 from .frame_times import times_of
@@ -153,7 +153,8 @@ class FilmReader:
         frame, self._first = self._first, None
         times, index = times_of(self._stream), 0
         while frame is not None:
-            yield Frame(self._image(frame), times.of(frame) * self.time_base, index)
+            time = times.of(frame) * self.time_base
+            yield Frame(self._image(frame), time, index, coded=frame if self._is_image(frame) else None)
             frame, index = next(self._frames, None), index + 1
 
     def _image(self, frame: av.VideoFrame) -> Image:
@@ -165,6 +166,11 @@ class FilmReader:
             )
         image = to_rgb(frame, self.orientation.shown(self.frame_size), tone_map=self._tone_map_for(frame))
         return self.orientation.apply(image)
+
+    def _is_image(self, frame: av.VideoFrame) -> bool:
+        """Whether the frame as coded is what is shown, in the film's own colours."""
+        as_coded = Size(frame.width, frame.height) == self.coded_size == self.frame_size
+        return as_coded and self.orientation.upright and is_plain(frame) and matrix_of(frame) == self.matrix
 
     def _tone_map_for(self, frame: av.VideoFrame) -> LookUp | None:
         if not is_hdr(frame):

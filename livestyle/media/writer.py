@@ -14,10 +14,11 @@ from typing import Any
 import av
 from av.container import OutputContainer
 from av.packet import Packet
+from av.video.frame import PictureType
 
 from ..errors import OutputError
 from ..frame import Frame
-from .color import tag, to_yuv
+from .color import as_420, tag, to_yuv
 from .reader import FilmReader
 from .size import Size, pad_even
 from .streams import OtherStreams
@@ -102,10 +103,7 @@ class FilmWriter:
 
     def write(self, frame: Frame) -> None:
         """Encodes one frame; its image may have any size. Raises OutputError if the disk does not take it."""
-        codec = self._stream.codec_context
-        exact = frame.image.shape[:2] == (self._size.height, self._size.width)
-        image = pad_even(frame.image) if exact else frame.image
-        picture = to_yuv(image, Size(codec.width, codec.height), self._source.matrix)
+        picture = self._picture(frame)
         pts = round((frame.time + self._source.before_zero) / self._source.time_base)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1  # containers refuse two frames at one time; never drop one
@@ -113,6 +111,17 @@ class FilmWriter:
         self._last_pts = pts
         self._mux(self._stream.encode(picture))
         self._carry_others(frame.time)
+
+    def _picture(self, frame: Frame) -> av.VideoFrame:
+        """What is to be coded: the film's own picture where it is untouched, for RGB would cost it some colour."""
+        codec, coded = self._stream.codec_context, frame.coded
+        size = Size(codec.width, codec.height)
+        if isinstance(coded, av.VideoFrame) and (coded.width, coded.height) == size:
+            picture = as_420(coded)
+            picture.pict_type = PictureType.NONE  # else the encoder would take it for an order
+            return picture
+        exact = frame.image.shape[:2] == (self._size.height, self._size.width)
+        return to_yuv(pad_even(frame.image) if exact else frame.image, size, self._source.matrix)
 
     def _carry_others(self, until: Fraction | None) -> None:
         assert self._container is not None
