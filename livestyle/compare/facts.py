@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream
+from av.video.codeccontext import VideoCodecContext
 
 from ..errors import InputError
+from ..media.decoder import codec_for
 from ..media.frame_times import FrameTimes, times_of
 from ..media.orientation import Orientation, orientation_of
 from ..media.packets import film_packets
@@ -113,10 +116,11 @@ def read_facts(path: Path) -> Facts:
         facts.sound = [tracks[stream.index] for stream in container.streams.audio]
         facts.subtitles = [tracks[stream.index] for stream in container.streams.subtitles]
         covers = {stream.index for stream in container.streams.video if is_cover(stream)}
+        codec = codec_of(video)
         chosen = [container.streams[index] for index in (video.index, *tracks, *covers)]
         for packet in film_packets(container, chosen, video, facts.count_damage):
             if packet.stream_index == video.index:
-                for frame in frames_of(packet, facts):
+                for frame in frames_of(packet, codec, facts.count_damage):
                     facts.add(frame)
             elif packet.size and packet.stream_index in covers:
                 facts.covers.append(hashlib.sha256(bytes(packet)).hexdigest())
@@ -132,17 +136,24 @@ def the_video(container: InputContainer, path: Path) -> av.VideoStream:
     video = main_video(container)
     if video is None or video.codec_context is None:
         raise InputError(f"{path}: no video stream in it that can be decoded")
-    video.thread_type = "AUTO"
     return video
 
 
-def frames_of(packet: Packet[Any], facts: Facts | None = None) -> Iterator[av.VideoFrame]:
+def codec_of(video: av.VideoStream) -> VideoCodecContext:
+    """What decodes it, as fast as it can."""
+    codec = codec_for(video)
+    codec.thread_type = ThreadType.AUTO
+    return codec
+
+
+def frames_of(
+    packet: Packet[Any], codec: VideoCodecContext, on_damage: Callable[[], object]
+) -> Iterator[av.VideoFrame]:
     """The frames a packet gives; none if it does not decode."""
     try:
-        yield from packet.decode()
+        yield from codec.decode(packet)
     except av.FFmpegError:
-        if facts is not None:
-            facts.damaged += 1
+        on_damage()
 
 
 def is_full(frame: av.VideoFrame) -> bool:

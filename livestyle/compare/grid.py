@@ -14,7 +14,7 @@ from ..media.packets import packets_of
 from ..media.reader import open_film
 from ..media.size import Size
 from .check import Check, check, skipped
-from .facts import Facts, frames_of, is_full, the_video
+from .facts import Facts, codec_of, frames_of, is_full, the_video
 from .picture import HDR, is_padded
 
 Means = NDArray[np.float64]
@@ -53,12 +53,17 @@ def grids(film: Facts, chosen: list[int], crop: Size, grid: Size) -> Iterator[Me
     wanted, orientation = set(chosen), film.orientation
     with open_film(film.path) as container:
         video = the_video(container, film.path)
-        packets = packets_of(container, [video], film.count_damage)
-        frames = (frame for packet in packets for frame in frames_of(packet))
+        codec = codec_of(video)
+        packets = packets_of(container, [video], _ignore)  # what is damaged is counted already
+        frames = (frame for packet in packets for frame in frames_of(packet, codec, _ignore))
         for index, frame in enumerate(islice(frames, max(chosen) + 1)):
             if index in wanted:
                 means: Any = mean_colours(frame, crop, orientation.shown(grid))
                 yield np.asarray(orientation.apply(means), np.float64)
+
+
+def _ignore() -> None:
+    pass
 
 
 def mean_colours(frame: av.VideoFrame, crop: Size, grid: Size) -> Means:

@@ -87,6 +87,7 @@ def _over_black(frame: av.VideoFrame, *, deep: bool) -> av.VideoFrame:
 
 def to_yuv(image: Image, size: Size, matrix: Colorspace) -> av.VideoFrame:
     """An image as a limited-range 4:2:0 frame of the given (even) size."""
+    same = image.shape[:2] == (size.height, size.width)  # then only colour is scaled, best to the mean of its pixels
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     return frame.reformat(
         *size,
@@ -94,7 +95,7 @@ def to_yuv(image: Image, size: Size, matrix: Colorspace) -> av.VideoFrame:
         dst_colorspace=matrix,
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
-        interpolation="BICUBIC",
+        interpolation="AREA" if same else "BICUBIC",
         threads=threads_for(size.width * size.height),
     )
 

@@ -33,7 +33,7 @@ class Decoder:
     def __init__(self, container: InputContainer, stream: av.VideoStream, *, max_pixels: int) -> None:
         self.damaged = self.hidden = 0
         self._packets = film_packets(container, [stream], stream, self._count_damage)
-        self._codec = _codec_for(stream)
+        self._codec = codec_for(stream)
         self._codec.thread_type = ThreadType.AUTO
         self._codec.options = {**self._codec.options, "max_pixels": str(max_pixels)}
 
@@ -50,7 +50,8 @@ class Decoder:
         self.damaged += 1
 
 
-def _codec_for(stream: av.VideoStream) -> VideoCodecContext:
+def codec_for(stream: av.VideoStream) -> VideoCodecContext:
+    """What decodes the stream, its alpha too."""
     own = stream.codec_context
     name = _WITH_ALPHA.get(own.codec.canonical_name)
     alpha = next((value for key, value in stream.metadata.items() if key.lower() == "alpha_mode"), "0")
