@@ -59,10 +59,8 @@ def stylize_film(
         with FilmWriter(target, reader, size=fit(reader.size, out_size)) as writer:
             stats = run(reader, stylizer, writer.write, lanes=stylizer.lanes, on_frame=report)
         warnings = [*reader.warnings, *writer.warnings]
-        missing = reader.missing_frames(stats.frames)
-        if reader.damaged or missing:
-            promised = f" of {stats.frames + missing}" if missing else ""
-            warnings.append(f"{source}: damaged; {stats.frames}{promised} frames decoded")
+        damage = reader.damage(stats.frames)
+        warnings += [damage] if damage else []
         return FilmResult(stats, tuple(warnings))
 
 

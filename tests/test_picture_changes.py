@@ -190,7 +190,7 @@ def test_a_bomb_further_on_is_not_decoded(tmp_path: Path) -> None:
         assert len(list(reader)) == 9
     with FilmReader(tmp_path / "in.mkv", max_pixels=512 * 512 - 1) as reader:
         assert len(list(reader)) == 5
-        assert reader.damaged == 4
+        assert "damaged; 5 of 9 frames decoded" in (reader.damage(5) or "")
 
 
 def test_opening_a_film_decodes_no_bomb_to_learn_its_format(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -15,6 +15,7 @@ _JUMPY = ("mpegts", "mpeg")  # the formats whose clock may start anew at any mom
 _BACK = Fraction(1, 10)  # seconds; no further than this do decoding times ever go back
 _AHEAD = 10  # seconds; a longer step must be confirmed by the next packet
 _GAP = 3600  # seconds; a longer step that is confirmed is a new clock, and no gap
+AT_A_JOINT = 4  # packets before a jump that FFmpeg may take for corrupt
 _HELD = 500  # packets of sound that wait for the picture's clock to jump as theirs did
 
 
@@ -46,6 +47,7 @@ class _Clock:
         self._offsets = [Fraction(0), Fraction(0)]  # the one before, and the one now
         self._last: dict[int, Fraction] = {}  # each stream's last time, as given out
         self._step = Fraction(1, 25)  # between the last two packets of `main`
+        self._newest: deque[Packet[Any]] = deque(maxlen=AT_A_JOINT)  # of `main` that were given out
         self._doubtful: Packet[Any] | None = None
         self._held: dict[int, list[Packet[Any]]] = defaultdict(list)
 
@@ -75,9 +77,15 @@ class _Clock:
                 yield self._at_its_turn(doubtful)
             else:
                 self._jump(_sure(doubtful), _sure(packet))
+                self._forgive(doubtful)
                 yield self._given(doubtful, self._offsets[-1])
                 yield from self._release()
         yield self._given(packet, self._offsets[-1])
+
+    def _forgive(self, doubtful: Packet[Any]) -> None:
+        """Takes back that the packets at a joint are corrupt: their numbers do not follow on each other, no more."""
+        for packet in (*self._newest, doubtful):
+            packet.is_corrupt = False
 
     def _goes_on(self, time: Fraction, *, back: Fraction = _BACK) -> bool:
         last = self._last.get(self._main)
@@ -132,6 +140,8 @@ class _Clock:
         if packet.stream.type == "audio" and last is not None and time <= last:  # two pieces' sound overlaps a little
             later = last - time + (packet.time_base or 0)
             time, offset = time + later, offset + later
+        if packet.stream_index == self._main:
+            self._newest.append(packet)
         self._last[packet.stream_index] = time
         return moved(packet, offset)
 

@@ -15,6 +15,7 @@ from av.video.reformatter import Colorspace
 from ..errors import InputError
 from ..frame import Frame, Image
 from .color import is_plain, matrix_of, to_rgb
+from .damage import Promise
 from .decoder import Decoder
 from .filters import LookUp, deinterlaced
 from .frame_times import times_of
@@ -102,7 +103,9 @@ class FilmReader:
         first = times_of(stream).of(self._first) * self.time_base
         self.before_zero = before_zero(self._container, first, self.time_base)
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
-        self.expected_frames = self._promised_frames()
+        self._promise = Promise(self._container, stream, self.rate)
+        self._end = first
+        self.expected_frames = self._promise.expected(0) or None
 
     def _no_frame(self, stream: av.VideoStream) -> str:
         if stream.codec_context.width:
@@ -131,29 +134,24 @@ class FilmReader:
             self.matrix = matrix_of(frame)
             self.primaries, self.transfer = int(frame.color_primaries), int(frame.color_trc)
 
-    @property
-    def damaged(self) -> int:
-        """How many packets did not decode, so far."""
-        return self._decoder.damaged
-
     def _say(self, what: str) -> None:
         self.warnings.append(f"{self.path}: {what}")
 
-    def missing_frames(self, decoded: int) -> int:
-        """How many of the frames the container counts were not decoded; 0 where it does not count them."""
-        return max(0, self._stream.frames - self._decoder.hidden - decoded)
-
-    def _promised_frames(self) -> int | None:
-        if self._stream.frames:
-            return self._stream.frames
-        duration = self._container.duration
-        return round(duration / av.time_base * self.rate) if duration else None
+    def damage(self, decoded: int) -> str | None:
+        """What a user should know of damage, once the film is read; None if nothing tells of any."""
+        expected, flawed = self._promise.expected(self._decoder.hidden), self._decoder.flawed
+        missing = bool(self._promise.frames) and expected > decoded
+        if not (missing or self._decoder.damaged or flawed or self._promise.ends_early(self._end)):
+            return None
+        errors = f", {flawed} of them with errors" if flawed else ""
+        return f"{self.path}: damaged; {decoded} of {max(expected, decoded)} frames decoded{errors}"
 
     def __iter__(self) -> Iterator[Frame]:
         frame, self._first = self._first, None
         times, index = times_of(self._stream), 0
         while frame is not None:
             time = times.of(frame) * self.time_base
+            self._end = time + 1 / self.rate
             yield Frame(self._image(frame), time, index, coded=frame if self._is_image(frame) else None)
             frame, index = next(self._frames, None), index + 1
 
