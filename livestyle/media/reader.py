@@ -12,7 +12,7 @@ import av
 from av.container import InputContainer
 from av.video.reformatter import Colorspace
 
-from ..errors import InputError
+from ..errors import InputError, Stalled
 from ..frame import Frame, Image
 from .color import is_plain, matrix_of, to_rgb
 from .damage import Promise
@@ -188,4 +188,5 @@ class FilmReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if not isinstance(error, Stalled):  # its thread still uses what would be freed
+            self.close()
