@@ -105,6 +105,26 @@ def test_any_times_are_kept(target: str, film: tuple[list[int], Fraction], b_fra
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@settings(max_examples=25, deadline=None)
+@given(
+    gaps=st.lists(
+        st.just(3003) | st.integers(90, 4 * 90000), min_size=6, max_size=14
+    ),  # shorter ones are not known as TS
+    before=st.integers(1, 50 * 90000),
+    b_frames=st.sampled_from([0, 2]),
+)
+def test_any_film_that_starts_before_zero_is_moved_to_zero(
+    target: str, gaps: list[int], before: int, b_frames: int
+) -> None:
+    early = list(itertools.accumulate(gaps, initial=-before))
+    with folder() as path:
+        # Close to its end, FFmpeg takes the clock of a transport stream for negative.
+        write_film(path / "in.ts", [2**33 + moment for moment in early], Fraction(1, 90000), b_frames=b_frames)
+        assert [time * 90000 for time in assert_times_kept(path / "in.ts", path / target)] == early
+        assert frame_times(path / target)[0] == 0
+
+
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("b_frames", [0, 2])
 def test_frames_stay_in_their_order(target: str, b_frames: int, tmp_path: Path) -> None:
     pts = list(itertools.accumulate([1, 3, 1, 1, 9, 2, 2, 2, 1, 30, 1], initial=4))
@@ -116,7 +136,7 @@ def test_frames_stay_in_their_order(target: str, b_frames: int, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("start", [2**33 - 90000, 2**33 - 1, 2**33 - 30000])
+@pytest.mark.parametrize("start", [2**33 - 90000, 2**33 - 1, 2**33 - 30000, 2**33 - 61 * 90000])
 def test_the_clock_of_a_transport_stream_may_wrap(target: str, start: int, tmp_path: Path) -> None:
     pts = [start + 3003 * index for index in range(60)]
     write_film(tmp_path / "in.ts", pts, Fraction(1, 90000))
