@@ -110,7 +110,8 @@ class FilmReader:
     def _no_frame(self, stream: av.VideoStream) -> str:
         if stream.codec_context.width:
             return "no frame of it can be decoded"
-        return f"no frame of up to {self._max_pixels} pixels can be decoded; allow larger ones with --max-pixels"
+        larger = f"if its frames have more than {self._max_pixels} pixels, allow that with --max-pixels"
+        return f"no frame of it can be decoded; {larger}"
 
     def _refuse_over_limit(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
