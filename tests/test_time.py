@@ -136,13 +136,21 @@ def test_frames_stay_in_their_order(target: str, b_frames: int, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("start", [2**33 - 90000, 2**33 - 1, 2**33 - 30000, 2**33 - 61 * 90000])
+@pytest.mark.parametrize("start", [2**33 - 90000, 2**33 - 1, 2**33 - 30000])
 def test_the_clock_of_a_transport_stream_may_wrap(target: str, start: int, tmp_path: Path) -> None:
     pts = [start + 3003 * index for index in range(60)]
     write_film(tmp_path / "in.ts", pts, Fraction(1, 90000))
     before = assert_times_kept(tmp_path / "in.ts", tmp_path / target)
     assert len(before) == 60
     assert {b - a for a, b in itertools.pairwise(before)} == {Fraction(3003, 90000)}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_wrap_more_than_a_minute_on_goes_up(target: str, tmp_path: Path) -> None:
+    pts = [2**33 - 65 * 90000 + 45000 * index for index in range(200)]  # a hundred seconds
+    write_film(tmp_path / "in.ts", pts, Fraction(1, 90000))
+    before = assert_times_kept(tmp_path / "in.ts", tmp_path / target)
+    assert [time * 90000 for time in before] == pts
 
 
 @pytest.mark.parametrize("target", TARGETS)
