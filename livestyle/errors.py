@@ -3,6 +3,7 @@
 LivestyleError            anything livestyle raises on purpose
 +-- InputError            a file, name or value that cannot be used
 |   +-- StyleError        a style: unknown, damaged or unsafe
+|   +-- Stalled           a source that gives nothing for too long
 +-- OutputError           a target that cannot be written
 +-- DeviceError           a device asked for but not to be had: GPU, camera, virtual camera
 +-- MissingExtra          an optional package is not installed; the message has the pip command
@@ -19,6 +20,10 @@ class InputError(LivestyleError):
 
 class StyleError(InputError):
     """A style that is unknown, damaged or unsafe."""
+
+
+class Stalled(InputError):
+    """A source gives nothing for too long; the thread that waits for it is left behind, with what it reads."""
 
 
 class OutputError(LivestyleError):

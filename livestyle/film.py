@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import InputError, Stalled
 from .media.reader import FilmReader
 from .media.size import MAX_PIXELS, Size, fit, working_size
 from .media.writer import SUFFIXES, FilmWriter, check_target
-from .pipeline import Stats, run
+from .pipeline import Stats, run, within
 from .stylizer import Stylizer
+
+PATIENCE = 60.0  # seconds without a frame after which a film is given up: a disk that is gone, a decoder that loops
 
 
 @dataclass(frozen=True)
@@ -51,19 +55,26 @@ def stylize_film(
     Raises InputError or OutputError, and leaves nothing behind.
     """
     source, target = Path(source), Path(target)
-    with FilmReader(source, size=size, max_pixels=max_pixels) as reader:
+    with _patiently(source), within(PATIENCE, lambda: FilmReader(source, size=size, max_pixels=max_pixels)) as reader:
         if size is None:
             _fit_memory(reader, stylizer)
         check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
         report = (lambda stats: on_frame(stats, reader.expected_frames)) if on_frame else None
         with FilmWriter(target, reader, size=fit(reader.size, out_size)) as writer:
-            stats = run(reader, stylizer, writer.write, lanes=stylizer.lanes, on_frame=report)
+            stats = run(reader, stylizer, writer.write, lanes=stylizer.lanes, patience=PATIENCE, on_frame=report)
         warnings = [*reader.warnings, *writer.warnings]
-        missing = reader.missing_frames(stats.frames)
-        if reader.damaged or missing:
-            promised = f" of {stats.frames + missing}" if missing else ""
-            warnings.append(f"{source}: damaged; {stats.frames}{promised} frames decoded")
+        damage = reader.damage(stats.frames)
+        warnings += [damage] if damage else []
         return FilmResult(stats, tuple(warnings))
+
+
+@contextmanager
+def _patiently(source: Path) -> Iterator[None]:
+    """Says which film has stalled."""
+    try:
+        yield
+    except Stalled as stall:
+        raise InputError(f"{source}: {stall}") from None
 
 
 def _fit_memory(reader: FilmReader, stylizer: Stylizer) -> None:

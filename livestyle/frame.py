@@ -18,13 +18,15 @@ class Frame:
 
     Attributes:
         captured: when a live source grabbed it, on `time.monotonic()`'s clock; None for a film's.
+        coded: the same picture as its film holds it, for a writer that can take it over; None if there is none.
     """
 
     image: Image
     time: Fraction
     index: int
     captured: float | None = None
+    coded: object | None = None
 
     def with_image(self, image: Image) -> Frame:
         """The same moment with another picture."""
-        return replace(self, image=image)
+        return replace(self, image=image, coded=self.coded if image is self.image else None)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from .errors import Stalled
 from .frame import Frame, Image
 
 T = TypeVar("T")
@@ -88,6 +89,7 @@ class Stats:
         default_factory=lambda: {stage: deque(maxlen=MEASURED_FRAMES) for stage in STAGES}
     )
     _started: float = field(default_factory=time.perf_counter)
+    _waits_since: float | None = None
 
     @property
     def fps(self) -> float:
@@ -100,6 +102,20 @@ class Stats:
         began = time.perf_counter()
         yield
         self.stage_ms[stage].append((time.perf_counter() - began) * 1000)
+
+    def waited(self) -> float:
+        """Seconds the source has been asked for its next frame; 0 if it is not being asked."""
+        since = self._waits_since
+        return 0.0 if since is None else time.perf_counter() - since
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The source is being asked for a frame inside."""
+        self._waits_since = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._waits_since = None
 
     def count(self) -> None:
         """One more frame is out."""
@@ -114,25 +130,30 @@ def run(
     *,
     live: bool = False,
     lanes: int = 1,
+    patience: float | None = None,
     on_frame: Callable[[Stats], object] | None = None,
 ) -> Stats:
     """Every frame of `source`, styled and written in order; the source and the engine run in threads of their own.
 
     A film waits (nothing is lost); `live` forgets the oldest waiting frame and counts it. `write` runs in the
     caller's thread; it ends the run by returning False. A failure in any stage is raised here, and no thread is left.
-    `lanes` frames are in the engine at once: `stylize` is then called from as many threads.
+    `lanes` frames are in the engine at once: `stylize` is then called from as many threads. Raises Stalled if the
+    source needs more than `patience` seconds for a frame; its thread, perhaps blocked for ever, is then not waited for.
     """
     stats = Stats()
     decoded: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
     styled: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
     engine = _engine(decoded, stylize, stats, lanes)
     threads = [
-        threading.Thread(target=_stage, args=(_timed(source, stats), decoded), name="livestyle-source"),
+        # A daemon: a read that never returns must not keep the program alive.
+        threading.Thread(target=_stage, args=(_timed(source, stats), decoded), name="livestyle-source", daemon=True),
         threading.Thread(target=_stage, args=(engine, styled), name="livestyle-engine"),
     ]
+    watch = _Watch(stats, patience, decoded)
     try:
         for thread in threads:
             thread.start()
+        watch.start()
         for frame in styled:
             with stats.measure("sink"):
                 go_on = write(frame)
@@ -145,11 +166,64 @@ def run(
     finally:
         for handoff in (decoded, styled):
             handoff.close(discard=True)
-        for thread in threads:
+        for thread in threads[1:] if watch.fired else threads:
             if thread.is_alive():  # Ctrl-C may come before it was started
                 thread.join()
+        watch.stop()
         stats.dropped = decoded.dropped + styled.dropped
     return stats
+
+
+def within(seconds: float, make: Callable[[], T]) -> T:
+    """What `make` gives, or its error. Raises Stalled if it takes longer; its thread is then left behind."""
+    made: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:  # handed to the caller
+            made.set_exception(error)
+
+    threading.Thread(target=work, name="livestyle-open", daemon=True).start()
+    try:
+        return made.result(seconds)
+    except TimeoutError:
+        if made.done():  # it is the error of `make` itself
+            raise
+        raise Stalled(_stall(seconds)) from None
+
+
+def _stall(seconds: float) -> str:
+    return f"gives no frame for {seconds:g} s; given up"
+
+
+class _Watch:
+    """Closes the source's mailbox with Stalled once the source has been waited for too long; looks now and then."""
+
+    def __init__(self, stats: Stats, patience: float | None, decoded: Handoff[Frame]) -> None:
+        self._stats, self._patience, self._decoded = stats, patience, decoded
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="livestyle-watch", daemon=True)
+        self.fired = False
+
+    def start(self) -> None:
+        """Does nothing without patience to lose."""
+        if self._patience is not None:
+            self._thread.start()
+
+    def _work(self) -> None:
+        assert self._patience is not None
+        while not self._over.wait(min(1.0, self._patience / 4)):
+            if self._stats.waited() > self._patience:
+                self.fired = True
+                self._decoded.close(Stalled(_stall(self._patience)))
+                return
+
+    def stop(self) -> None:
+        """Twice is fine."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
 
 def _stage(items: Iterable[Frame], out: Handoff[Frame]) -> None:
@@ -175,7 +249,7 @@ def _timed(source: Iterable[Frame], stats: Stats) -> Iterator[Frame]:
     iterator = iter(source)
     while True:
         try:
-            with stats.measure("source"):
+            with stats.waiting(), stats.measure("source"):
                 frame = next(iterator)
         except StopIteration:
             return

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream
+from av.video.codeccontext import VideoCodecContext
 
 from ..errors import InputError
+from ..media.decoder import codec_for
+from ..media.frame_times import FrameTimes, times_of
 from ..media.orientation import Orientation, orientation_of
+from ..media.packets import film_packets
 from ..media.reader import open_film
 from ..media.size import Size
 from ..media.streams_roles import is_cover, main_video
@@ -37,6 +42,7 @@ class Facts:
 
     path: Path
     tick: Fraction
+    frame_times: FrameTimes
     disposition: int
     title: str
     sample_aspect: Fraction
@@ -62,16 +68,20 @@ class Facts:
         """Counts a decoded frame in."""
         if not self.size.width:
             self._see(frame)
-        if frame.pts is None:
+        if frame.pts is None and frame.dts is None:
             self.untimed += 1
             return
-        self.pts.append(frame.pts)
+        self.pts.append(self.frame_times.of(frame))
         self.last_length = (frame.duration or 0) * self.tick
 
     def _see(self, frame: av.VideoFrame) -> None:
         self.size, self.orientation = Size(frame.width, frame.height), orientation_of(frame)
         self.format, self.matrix, self.full_range = frame.format.name, int(frame.colorspace), is_full(frame)
         self.primaries, self.transfer = int(frame.color_primaries), int(frame.color_trc)
+
+    def count_damage(self) -> None:
+        """Counts what cannot be read in."""
+        self.damaged += 1
 
     @property
     def frames(self) -> int:
@@ -85,8 +95,9 @@ class Facts:
 
     @property
     def before_zero(self) -> Fraction:
-        """How long before zero it starts, in seconds; no container shows that, so a render starts at zero then."""
-        return max(Fraction(0), -self.pts[0] * self.tick) if self.pts else Fraction(0)
+        """How long before zero picture or sound start, in seconds; no container shows that, so a render is moved."""
+        starts = [*self.times[:1], *(track.start for track in self.sound if track.start is not None)]
+        return max(Fraction(0), -min(starts, default=Fraction(0)))
 
     @property
     def times(self) -> list[Fraction]:
@@ -105,9 +116,11 @@ def read_facts(path: Path) -> Facts:
         facts.sound = [tracks[stream.index] for stream in container.streams.audio]
         facts.subtitles = [tracks[stream.index] for stream in container.streams.subtitles]
         covers = {stream.index for stream in container.streams.video if is_cover(stream)}
-        for packet in packets_of(container, [video.index, *tracks, *covers], facts):
+        codec = codec_of(video)
+        chosen = [container.streams[index] for index in (video.index, *tracks, *covers)]
+        for packet in film_packets(container, chosen, video, facts.count_damage):
             if packet.stream_index == video.index:
-                for frame in frames_of(packet, facts):
+                for frame in frames_of(packet, codec, facts.count_damage):
                     facts.add(frame)
             elif packet.size and packet.stream_index in covers:
                 facts.covers.append(hashlib.sha256(bytes(packet)).hexdigest())
@@ -123,36 +136,24 @@ def the_video(container: InputContainer, path: Path) -> av.VideoStream:
     video = main_video(container)
     if video is None or video.codec_context is None:
         raise InputError(f"{path}: no video stream in it that can be decoded")
-    video.thread_type = "AUTO"
     return video
 
 
-def packets_of(container: InputContainer, indices: list[int], facts: Facts | None = None) -> Iterator[Packet[Any]]:
-    """The packets of some streams, as far as they can be read."""
-    streams = [container.streams[index] for index in indices]
-    packets = container.demux(streams)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:  # nothing readable is left
-            packet = None
-            if facts is not None:
-                facts.damaged += 1
-        except IndexError:  # a packet of a stream that PyAV does not know, for it began midway
-            packets = container.demux(streams)
-            continue
-        if packet is None:
-            return
-        yield packet
+def codec_of(video: av.VideoStream) -> VideoCodecContext:
+    """What decodes it, as fast as it can."""
+    codec = codec_for(video)
+    codec.thread_type = ThreadType.AUTO
+    return codec
 
 
-def frames_of(packet: Packet[Any], facts: Facts | None = None) -> Iterator[av.VideoFrame]:
+def frames_of(
+    packet: Packet[Any], codec: VideoCodecContext, on_damage: Callable[[], object]
+) -> Iterator[av.VideoFrame]:
     """The frames a packet gives; none if it does not decode."""
     try:
-        yield from packet.decode()
+        yield from codec.decode(packet)
     except av.FFmpegError:
-        if facts is not None:
-            facts.damaged += 1
+        on_damage()
 
 
 def is_full(frame: av.VideoFrame) -> bool:
@@ -166,6 +167,7 @@ def _promised(path: Path, container: InputContainer, video: av.VideoStream) -> F
     return Facts(
         path,
         tick=video.time_base or Fraction(1, 90000),
+        frame_times=times_of(video),
         disposition=int(video.disposition),
         title=title_of(video),
         sample_aspect=video.sample_aspect_ratio or Fraction(1),

@@ -10,10 +10,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ..media.packets import packets_of
 from ..media.reader import open_film
 from ..media.size import Size
 from .check import Check, check, skipped
-from .facts import Facts, frames_of, is_full, packets_of, the_video
+from .facts import Facts, codec_of, frames_of, is_full, the_video
 from .picture import HDR, is_padded
 
 Means = NDArray[np.float64]
@@ -52,11 +53,17 @@ def grids(film: Facts, chosen: list[int], crop: Size, grid: Size) -> Iterator[Me
     wanted, orientation = set(chosen), film.orientation
     with open_film(film.path) as container:
         video = the_video(container, film.path)
-        frames = (frame for packet in packets_of(container, [video.index]) for frame in frames_of(packet))
+        codec = codec_of(video)
+        packets = packets_of(container, [video], _ignore)  # what is damaged is counted already
+        frames = (frame for packet in packets for frame in frames_of(packet, codec, _ignore))
         for index, frame in enumerate(islice(frames, max(chosen) + 1)):
             if index in wanted:
                 means: Any = mean_colours(frame, crop, orientation.shown(grid))
                 yield np.asarray(orientation.apply(means), np.float64)
+
+
+def _ignore() -> None:
+    pass
 
 
 def mean_colours(frame: av.VideoFrame, crop: Size, grid: Size) -> Means:
@@ -66,7 +73,7 @@ def mean_colours(frame: av.VideoFrame, crop: Size, grid: Size) -> Means:
     """
     frame = _readable(frame)
     width, height = min(crop.width, frame.width), min(crop.height, frame.height)
-    down, across = (np.arange(n + 1) * side // n for n, side in ((grid.height, height), (grid.width, width)))
+    down, across = _cuts(height, grid.height), _cuts(width, grid.width)
     means = []
     for top, bottom in pairwise(down):  # a row of cells at a time: large frames would fill the memory
         rgb = _rgb(frame, np.arange(top, bottom), np.arange(width))
@@ -74,6 +81,12 @@ def mean_colours(frame: av.VideoFrame, crop: Size, grid: Size) -> Means:
             np.add.reduceat(rgb.sum(axis=0), across[:-1], axis=0) / ((bottom - top) * np.diff(across)[:, None])
         )
     return np.stack(means) * 255
+
+
+def _cuts(side: int, cells: int) -> Pixels:
+    """Where a side is cut; the same from both ends, so that a picture may be turned."""
+    first = np.arange(cells + 1) * side // cells
+    return np.asarray(np.where(np.arange(cells + 1) * 2 <= cells, first, side - first[::-1]))
 
 
 def _readable(frame: av.VideoFrame) -> av.VideoFrame:

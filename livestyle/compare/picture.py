@@ -44,6 +44,12 @@ def tick_of(a: Facts, b: Facts) -> Fraction:
     return max(a.tick, b.tick)
 
 
+def moved_by(a: Facts, b: Facts) -> Fraction:
+    """How many seconds later all of `b` may be than `a`: as much as `a` starts before zero, or nothing."""
+    off = b.times[0] - a.times[0] if a.times and b.times else Fraction(0)
+    return min(Fraction(0), a.before_zero, key=lambda moved: abs(off - moved))
+
+
 def milliseconds(seconds: Fraction) -> str:
     """A difference as people read it."""
     return f"{float(seconds * 1000):+.3g} ms" if seconds else "0"
@@ -52,7 +58,7 @@ def milliseconds(seconds: Fraction) -> str:
 def _timestamps(a: Facts, b: Facts) -> Check:
     if not a.pts or not b.pts:
         return skipped("timestamps", f"{(b if a.pts else a).path.name} has none")
-    worst, at, moved = Fraction(0), 0, a.before_zero - b.before_zero
+    worst, at, moved = Fraction(0), 0, moved_by(a, b)
     for index, (before, after) in enumerate(zip(a.pts, b.pts, strict=False)):
         off = after * b.tick - before * a.tick - moved
         if abs(off) > abs(worst):

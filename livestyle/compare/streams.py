@@ -8,14 +8,14 @@ from pathlib import Path
 
 from av.stream import Disposition
 
+from ..media.streams_tags import OUTDATED
 from .check import Check, check, skipped
 from .facts import Facts
-from .picture import milliseconds, tick_of
+from .picture import milliseconds, moved_by, tick_of
 from .tracks import Track
 
 _ISO = (".mp4", ".m4v", ".mov")
 _KEPT_BY_MP4 = ("title", "artist", "album", "comment", "genre", "date", "copyright")  # what QuickTime has a name for
-_OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration")  # not of the film
 _WORD_TICK = Fraction(1, 100)  # ASS's, the coarsest of the text formats
 _CHAPTER_TICK = Fraction(1, 1000)
 # ISO 639-2 has two codes for some languages, and Matroska wants the other ones.
@@ -87,7 +87,7 @@ def _subtitles(a: Facts, b: Facts) -> Check:
     for number, (before, after) in enumerate(zip(a.subtitles, b.subtitles, strict=True), 1):
         if _language(before) != _language(after):
             return check("subtitles", False, f"track {number}: language {before.language} -> {after.language}")
-        if (problem := _difference_of_texts(before, after, a.before_zero - b.before_zero)) is not None:
+        if (problem := _difference_of_texts(before, after, moved_by(a, b))) is not None:
             return check("subtitles", False, f"track {number}: {problem}")
     codecs = [
         before.codec if before.codec == after.codec else f"{before.codec} -> {after.codec}"
@@ -120,7 +120,7 @@ def _chapters(a: Facts, b: Facts) -> Check:
     for number, (before, after) in enumerate(zip(a.chapters, b.chapters, strict=True), 1):
         if before[2] != after[2]:
             return check("chapters", False, f"chapter {number}: '{before[2]}' -> '{after[2]}'")
-        if any(abs(x - y) > _CHAPTER_TICK for x, y in zip(before[:2], after[:2], strict=True)):
+        if any(abs(y - x - moved_by(a, b)) > _CHAPTER_TICK for x, y in zip(before[:2], after[:2], strict=True)):
             return check("chapters", False, f"chapter {number}: {_span(before)} -> {_span(after)}")
     return check("chapters", True, str(len(a.chapters)))
 
@@ -138,7 +138,8 @@ def _same_things(name: str, before: list[str] | list[tuple[str, str]], after: ob
 
 def _metadata(a: Facts, b: Facts) -> Check:
     iso = b.path.suffix.lower() in _ISO
-    lost = {key for key, value in a.metadata.items() if key not in _OF_THE_FILE and b.metadata.get(key) != value}
+    told = {key: value for key, value in a.metadata.items() if not OUTDATED.fullmatch(key)}
+    lost = {key for key, value in told.items() if b.metadata.get(key) != value}
     must = {key for key in lost if key in _KEPT_BY_MP4 or not iso}
     before, after = _titles(a), _titles(b)
     if len(before) == len(after) and before != after:
@@ -146,7 +147,7 @@ def _metadata(a: Facts, b: Facts) -> Check:
         must |= lost if not iso else set()
     if lost:
         return check("metadata", False, f"lost or changed: {', '.join(sorted(lost))}", must=bool(must))
-    kept = sum(key not in _OF_THE_FILE for key in a.metadata) + sum(map(bool, before))
+    kept = len(told) + sum(map(bool, before))
     return check("metadata", True, f"{kept} entries") if kept else skipped("metadata", "there is none")
 
 

@@ -12,6 +12,7 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
+from ..media.run_up import run_up
 from ..media.streams_roles import codec_name
 
 _TEXT = ("mov_text", "subrip", "webvtt", "ass", "ssa", "text")
@@ -33,6 +34,7 @@ class Track:
     end: Fraction | None = None
     longest: Fraction = Fraction(0)  # of its packets
     texts: list[tuple[Fraction, Fraction, str]] = field(default_factory=list)  # start, length, words
+    _heard_from: Fraction = Fraction(-(10**9))
     _hash: Any = field(default_factory=hashlib.sha256)
 
     @property
@@ -44,9 +46,14 @@ class Track:
         """Counts a packet in."""
         self.packets += 1
         self._hash.update(_payload(packet, self.codec))
-        if packet.pts is None or packet.is_discard:  # an encoder's run-up is not heard
+        if packet.pts is None:
             return
         moment, length = packet.pts * self.tick, (packet.duration or 0) * self.tick
+        if silent := run_up(packet):
+            self._heard_from = moment + Fraction(silent, packet.stream.sample_rate)
+        if packet.is_discard or moment + length <= self._heard_from:
+            return
+        moment, length = max(moment, self._heard_from), min(length, moment + length - self._heard_from)
         self.start = moment if self.start is None else min(self.start, moment)
         self.end = moment + length if self.end is None else max(self.end, moment + length)
         self.longest = max(self.longest, length)

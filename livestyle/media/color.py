@@ -16,6 +16,7 @@ from .tone import is_hdr
 _UNSPECIFIED, _BT709, _BT2020 = 2, 1, (9, 10)  # AVCOL_SPC_*
 _RGB = 0  # it has no matrix: the copy's is chosen as for an untagged film
 _BT601, _SMPTE240M = (4, 5, 6), 7
+_HALF_COLOUR = ("yuv420p", "yuv422p", "yuvj420p", "yuvj422p", "nv12", "p010")
 HD_HEIGHT = 720  # untagged films are taken for bt709 from this height on, as players do
 
 # SWS_FULL_CHR_H_INT: without it all but plain 8-bit 4:2:0 and 4:2:2 come out up to 4 levels too dark.
@@ -86,6 +87,7 @@ def _over_black(frame: av.VideoFrame, *, deep: bool) -> av.VideoFrame:
 
 def to_yuv(image: Image, size: Size, matrix: Colorspace) -> av.VideoFrame:
     """An image as a limited-range 4:2:0 frame of the given (even) size."""
+    same = image.shape[:2] == (size.height, size.width)  # then only colour is scaled, best to the mean of its pixels
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     return frame.reformat(
         *size,
@@ -93,8 +95,32 @@ def to_yuv(image: Image, size: Size, matrix: Colorspace) -> av.VideoFrame:
         dst_colorspace=matrix,
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
-        interpolation="BICUBIC",
+        interpolation="AREA" if same else "BICUBIC",
         threads=threads_for(size.width * size.height),
+    )
+
+
+def is_plain(frame: av.VideoFrame) -> bool:
+    """Whether the frame is opaque SDR with half the colour, as 4:2:0 and 4:2:2: it can go on without becoming RGB.
+
+    That is the more exact way for it. From 4:4:4, FFmpeg's scaler takes RGB's way better.
+    """
+    return frame.format.name.startswith(_HALF_COLOUR) and not is_hdr(frame)
+
+
+def as_420(frame: av.VideoFrame) -> av.VideoFrame:
+    """A plain frame as limited-range 4:2:0 of 8 bits and its own matrix; the frame itself if it is one."""
+    full = int(frame.color_range) == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    if frame.format.name == "yuv420p" and not full:
+        return frame
+    return frame.reformat(
+        format="yuv420p",
+        src_colorspace=matrix_of(frame),
+        dst_colorspace=matrix_of(frame),
+        src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+        dst_color_range=ColorRange.MPEG,
+        interpolation="AREA",  # each chroma sample is the mean of those it stands for
+        threads=threads_for(frame.width * frame.height),
     )
 
 

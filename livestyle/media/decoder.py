@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterator
 from typing import cast
 
 import av
 from av.codec.context import ThreadType
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
+
+from .clock import AT_A_JOINT
+from .packets import film_packets
 
 log = logging.getLogger(__name__)
 
@@ -24,31 +29,42 @@ class Decoder:
         max_pixels: larger ones are not decoded.
 
     Attributes:
-        damaged: packets that did not decode, so far.
+        damaged: packets that did not decode or were incomplete, so far.
+        flawed: pictures with errors in them, so far.
         hidden: packets an edit list hides, so far; they give no picture.
     """
 
     def __init__(self, container: InputContainer, stream: av.VideoStream, *, max_pixels: int) -> None:
-        self.damaged = self.hidden = 0
-        self._packets = container.demux(stream)
-        self._codec = _codec_for(stream)
+        self.damaged = self.flawed = self.hidden = 0
+        self._packets = film_packets(container, [stream], stream, self._count_damage)
+        self._codec = codec_for(stream)
         self._codec.thread_type = ThreadType.AUTO
         self._codec.options = {**self._codec.options, "max_pixels": str(max_pixels)}
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
-        while True:
+        recent: deque[Packet[av.VideoStream]] = deque()
+        for packet in self._packets:
+            # Some packets late: only those that follow tell whether a film was put together here, which is no damage.
+            recent.append(packet)
+            if len(recent) > AT_A_JOINT:
+                self.damaged += recent.popleft().is_corrupt
+            self.hidden += bool(packet.is_discard)
             try:
-                packet = next(self._packets, None)
-                if packet is None:
-                    return
-                self.hidden += bool(packet.is_discard)
-                yield from self._codec.decode(packet)
-            except av.FFmpegError as error:  # after one in the container itself, no packets are left
-                self.damaged += 1
+                for frame in self._codec.decode(packet):
+                    self.flawed += bool(frame.is_corrupt)
+                    yield frame
+            except av.FFmpegError as error:
+                self._count_damage()
                 log.debug("a packet does not decode: %s", error)
 
+        self.damaged += sum(packet.is_corrupt for packet in recent)
 
-def _codec_for(stream: av.VideoStream) -> VideoCodecContext:
+    def _count_damage(self) -> None:
+        self.damaged += 1
+
+
+def codec_for(stream: av.VideoStream) -> VideoCodecContext:
+    """What decodes the stream, its alpha too."""
     own = stream.codec_context
     name = _WITH_ALPHA.get(own.codec.canonical_name)
     alpha = next((value for key, value in stream.metadata.items() if key.lower() == "alpha_mode"), "0")

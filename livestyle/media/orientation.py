@@ -35,13 +35,18 @@ class Orientation(NamedTuple):
         """Whether the angle is a multiple of 90 degrees; else the picture is turned by the nearest."""
         return abs(self.angle - 90 * round(self.angle / 90)) <= _TOLERANCE
 
+    @property
+    def upright(self) -> bool:
+        """Whether the picture is coded as it is to be shown."""
+        return not (self.swapped or self.mirrored_x or self.mirrored_y)
+
     def shown(self, size: Size) -> Size:
         """The size on the screen of a picture coded in `size`, and the other way round."""
         return size.turned(int(self.swapped))
 
     def apply(self, image: Image) -> Image:
         """The image as it is to be shown; itself if it is upright already."""
-        if not (self.swapped or self.mirrored_x or self.mirrored_y):
+        if self.upright:
             return image
         image = image.transpose(1, 0, 2) if self.swapped else image
         image = image[:: -1 if self.mirrored_y else 1, :: -1 if self.mirrored_x else 1]

@@ -12,13 +12,16 @@ import av
 from av.container import InputContainer
 from av.video.reformatter import Colorspace
 
-from ..errors import InputError
+from ..errors import InputError, Stalled
 from ..frame import Frame, Image
-from .color import matrix_of, to_rgb
+from .color import is_plain, matrix_of, to_rgb
+from .damage import Promise
 from .decoder import Decoder
 from .filters import LookUp, deinterlaced
+from .frame_times import times_of
 from .orientation import orientation_of
 from .size import MAX_PIXELS, Size, fit
+from .start import before_zero
 from .streams_roles import main_video
 from .tone import is_hdr, tone_map_for
 
@@ -61,6 +64,7 @@ class FilmReader:
     Attributes:
         size: of the upright picture; `frame_size` is what the frames are scaled to.
         matrix, primaries, transfer: the colours frames are to be coded with: the film's own, or BT.709 if it is HDR.
+        before_zero: seconds by which the film has to be moved to start at zero; no container shows what is before.
         expected_frames: how many the container promises; None if it does not say.
         warnings: how the frames differ from what is coded, so far, a line each.
 
@@ -96,13 +100,18 @@ class FilmReader:
         self._refuse_over_limit(self._first.width, self._first.height)
         self._learn_picture(self._first, size)
         self.time_base: Fraction = stream.time_base or Fraction(1, 90000)
+        first = times_of(stream).of(self._first) * self.time_base
+        self.before_zero = before_zero(self._container, first, self.time_base)
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
-        self.expected_frames = self._promised_frames()
+        self._promise = Promise(self._container, stream, self.rate)
+        self._end = first
+        self.expected_frames = self._promise.expected(0) or None
 
     def _no_frame(self, stream: av.VideoStream) -> str:
         if stream.codec_context.width:
             return "no frame of it can be decoded"
-        return f"no frame of up to {self._max_pixels} pixels can be decoded; allow larger ones with --max-pixels"
+        larger = f"if its frames have more than {self._max_pixels} pixels, allow that with --max-pixels"
+        return f"no frame of it can be decoded; {larger}"
 
     def _refuse_over_limit(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
@@ -126,33 +135,25 @@ class FilmReader:
             self.matrix = matrix_of(frame)
             self.primaries, self.transfer = int(frame.color_primaries), int(frame.color_trc)
 
-    @property
-    def damaged(self) -> int:
-        """How many packets did not decode, so far."""
-        return self._decoder.damaged
-
     def _say(self, what: str) -> None:
         self.warnings.append(f"{self.path}: {what}")
 
-    def missing_frames(self, decoded: int) -> int:
-        """How many of the frames the container counts were not decoded; 0 where it does not count them."""
-        return max(0, self._stream.frames - self._decoder.hidden - decoded)
-
-    def _promised_frames(self) -> int | None:
-        if self._stream.frames:
-            return self._stream.frames
-        duration = self._container.duration
-        return round(duration / av.time_base * self.rate) if duration else None
+    def damage(self, decoded: int) -> str | None:
+        """What a user should know of damage, once the film is read; None if nothing tells of any."""
+        expected, flawed = self._promise.expected(self._decoder.hidden), self._decoder.flawed
+        missing = bool(self._promise.frames) and expected > decoded
+        if not (missing or self._decoder.damaged or flawed or self._promise.ends_early(self._end)):
+            return None
+        errors = f", {flawed} of them with errors" if flawed else ""
+        return f"{self.path}: damaged; {decoded} of {max(expected, decoded)} frames decoded{errors}"
 
     def __iter__(self) -> Iterator[Frame]:
-        pts = None
         frame, self._first = self._first, None
-        index = 0
+        times, index = times_of(self._stream), 0
         while frame is not None:
-            # A raw stream has no timestamps: count in frames then.
-            step = round(1 / (self.rate * self.time_base))
-            pts = frame.pts if frame.pts is not None else (0 if pts is None else pts + step)
-            yield Frame(self._image(frame), pts * self.time_base, index)
+            time = times.of(frame) * self.time_base
+            self._end = time + 1 / self.rate
+            yield Frame(self._image(frame), time, index, coded=frame if self._is_image(frame) else None)
             frame, index = next(self._frames, None), index + 1
 
     def _image(self, frame: av.VideoFrame) -> Image:
@@ -164,6 +165,11 @@ class FilmReader:
             )
         image = to_rgb(frame, self.orientation.shown(self.frame_size), tone_map=self._tone_map_for(frame))
         return self.orientation.apply(image)
+
+    def _is_image(self, frame: av.VideoFrame) -> bool:
+        """Whether the frame as coded is what is shown, in the film's own colours."""
+        as_coded = Size(frame.width, frame.height) == self.coded_size == self.frame_size
+        return as_coded and self.orientation.upright and is_plain(frame) and matrix_of(frame) == self.matrix
 
     def _tone_map_for(self, frame: av.VideoFrame) -> LookUp | None:
         if not is_hdr(frame):
@@ -183,4 +189,5 @@ class FilmReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if not isinstance(error, Stalled):  # its thread still uses what would be freed
+            self.close()

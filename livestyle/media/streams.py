@@ -17,12 +17,16 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
+from .clock import may_jump, moved
+from .packets import film_packets
 from .reader import open_film
+from .run_up import delayed, first_packets, run_up
 from .streams_audio import EncodedSound
 from .streams_roles import codec_name, is_chapter_track, is_cover, main_video, title_of
 from .streams_subtitles import ConvertedSubtitles
 from .streams_tags import copy_tags, copy_track_tags
 
+_MATROSKA = ("matroska", "webm")
 _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
 
 
@@ -37,11 +41,19 @@ class Track(Protocol):
 
 
 class CopiedTrack:
-    """A track that goes over packet for packet."""
+    """A track that goes over packet for packet.
 
-    def __init__(self, source: Stream, output: OutputContainer) -> None:
+    Args:
+        first: its first packet, if the container has to be told how much of it is not heard.
+    """
+
+    def __init__(self, source: Stream, output: OutputContainer, first: Packet[Any] | None = None) -> None:
         _try_alone(source, output)
-        self.stream = output.add_stream_from_template(source, opaque=True)
+        if first is not None and run_up(first) and isinstance(source, AudioStream):
+            with delayed(source, first) as template:
+                self.stream: Stream = output.add_stream_from_template(template, opaque=True)
+        else:
+            self.stream = output.add_stream_from_template(source, opaque=True)
 
     def take(self, packet: Packet[Any] | None) -> Iterator[Packet[Any]]:
         if packet is not None:
@@ -66,16 +78,19 @@ class OtherStreams:
     Args:
         output: has its video stream already; tags, chapters and the other streams are added here.
         video: that stream; it gets the title, language and marks of the film's main video.
+        later: seconds by which everything is moved, as the picture is.
 
     Attributes:
         warnings: what could not be carried over as it is, a line each.
         damaged: packets that did not decode, so far.
     """
 
-    def __init__(self, path: Path | str, output: OutputContainer, video: Stream) -> None:
+    def __init__(
+        self, path: Path | str, output: OutputContainer, video: Stream, *, later: Fraction = Fraction(0)
+    ) -> None:
         self.warnings: list[str] = []
         self.damaged = 0
-        self._path, self._output = path, output
+        self._path, self._output, self._later = path, output, later
         self._input: InputContainer = open_film(path)
         self._tracks: dict[int, Track] = {}
         self._covers: list[Packet[Any]] = []
@@ -88,7 +103,8 @@ class OtherStreams:
 
     def _add_all(self, video: Stream) -> None:
         main = main_video(self._input)
-        lost = copy_tags(self._input, self._output)
+        self._firsts = first_packets(self._path) if self._kind in _MATROSKA and self._input.streams.audio else {}
+        lost = copy_tags(self._input, self._output, later=self._later)
         if main is not None:
             lost += copy_track_tags(main, video)
         for stream in self._input.streams:
@@ -97,10 +113,11 @@ class OtherStreams:
         self._say_left_out_data()
         covers = {stream.index: stream for stream in self._input.streams.video if is_cover(stream)}
         for stream in self._input.streams:
-            if stream.index not in self._tracks and stream.index not in covers:
+            tells_time = stream is main and may_jump(self._input)
+            if stream.index not in self._tracks and stream.index not in covers and not tells_time:
                 stream.discard = Discard.all  # never read: that would take as long as the pictures' own reading
         chosen = [self._input.streams[index] for index in (*self._tracks, *covers)]
-        self._packets = self._input.demux(chosen) if chosen else iter(())
+        self._packets = film_packets(self._input, chosen, main, self._count_damage)
         self._add_covers(covers)
         if lost:
             self._say(f"{self._kind} has no room for {', '.join(dict.fromkeys(lost))}; write an .mkv to keep that")
@@ -130,7 +147,7 @@ class OtherStreams:
 
     def _add_sound(self, stream: AudioStream) -> Track | None:
         with contextlib.suppress(ValueError, av.FFmpegError):
-            return CopiedTrack(stream, self._output)
+            return CopiedTrack(stream, self._output, self._firsts.get(stream.index))
         try:
             track = EncodedSound(stream, self._output)
         except (ValueError, av.FFmpegError):
@@ -207,23 +224,23 @@ class OtherStreams:
     def _carry(self, index: int, packet: Packet[Any] | None) -> Iterator[Packet[Any]]:
         try:
             if index in self._tracks:
-                yield from self._tracks[index].take(packet)
+                yield from (moved(ready, self._later) for ready in self._tracks[index].take(packet))
         except av.FFmpegError:
             self.damaged += 1
 
     def _next(self) -> Packet[Any] | None:
         """The next packet with something in it and a time; covers have none."""
-        while True:
-            try:
-                packet = next(self._packets, None)
-            except av.FFmpegError:  # nothing readable is left; the reader of the pictures says so
-                return None
-            if packet is None or (packet.size and is_cover(packet.stream)):
-                return packet
+        for packet in self._packets:
+            if not packet.size:  # its track's end
+                continue
             packet.dts = packet.pts if packet.dts is None else packet.dts
-            if packet.size and packet.dts is not None:
+            if packet.dts is not None or is_cover(packet.stream):
                 return packet
-            self.damaged += bool(packet.size)
+            self._count_damage()
+        return None
+
+    def _count_damage(self) -> None:
+        self.damaged += 1
 
     def close(self) -> None:
         """Twice is fine."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 
 # What describes the old file or its coding: the new file has its own, or none.
-_OUTDATED = re.compile(
+OUTDATED = re.compile(
     r"(major_brand|minor_version|compatible_brands|encod(er|ing).*|software|handler_name|vendor_id|rotate|timecode"
     r"|duration|bps|number_of_(frames|bytes)|source_id|_statistics_.*"
     r"|\w+_(uid|umid|ul)|uid|(company|product)_name|(product|toolkit)_version(_num)?|application_platform"  # of MXF
@@ -48,14 +49,19 @@ _MAC_OTHERS = (
 _MAC_LANGUAGES = frozenset(_MAC_OTHERS.split()) | frozenset(_MAC_SPELLING.values())
 
 
-def copy_tags(source: InputContainer, output: OutputContainer) -> list[str]:
-    """Gives the output the film's own tags and chapters; returns the names of tags it has no room for."""
+def copy_tags(source: InputContainer, output: OutputContainer, *, later: Fraction = Fraction(0)) -> list[str]:
+    """Gives the output the film's own tags and chapters; returns the names of tags it has no room for.
+
+    Chapters come that many seconds later.
+    """
     tags = _still_true(source.metadata)
     room = _MP4_TAGS if output.format.name == "mp4" else None
     output.metadata.update({name: text for name, text in tags.items() if room is None or name.lower() in room})
     chapters = source.chapters()
     for chapter in chapters:
         chapter["metadata"] = _still_true(chapter["metadata"])
+        ticks = round(later / (chapter["time_base"] or 1))
+        chapter["start"], chapter["end"] = chapter["start"] + ticks, chapter["end"] + ticks
     output.set_chapters(chapters)
     return [name for name in tags if room is not None and name.lower() not in room]
 
@@ -80,7 +86,7 @@ def copy_track_tags(source: Stream, target: Stream) -> list[str]:
 
 
 def _still_true(metadata: Mapping[str, str]) -> dict[str, str]:
-    tags = {name: text for name, text in metadata.items() if not _OUTDATED.fullmatch(name)}
+    tags = {name: text for name, text in metadata.items() if not OUTDATED.fullmatch(name)}
     # MPEG-4 tells some twice: location and location-eng.
     return {name: text for name, text in tags.items() if name[-4:-3] != "-" or tags.get(name[:-4]) != text}
 

@@ -14,10 +14,11 @@ from typing import Any
 import av
 from av.container import OutputContainer
 from av.packet import Packet
+from av.video.frame import PictureType
 
 from ..errors import OutputError
 from ..frame import Frame
-from .color import tag, to_yuv
+from .color import as_420, tag, to_yuv
 from .reader import FilmReader
 from .size import Size, pad_even
 from .streams import OtherStreams
@@ -27,8 +28,16 @@ from .temporary import Temporary
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska"}
 SUFFIXES = tuple(_FORMATS)
 CRF, PRESET = 20, "veryfast"  # x264: visually close to transparent on painted texture, at a small share of the time
+_FULL_CRF_FROM = 640 * 360  # pixels: in smaller pictures an error of the same size is a larger share of the picture
+_LOWEST_CRF = 8
 # Chroma finer than luma: an error of one step in it is two in blue. Cells of a flat gradient stay half a level nearer.
 CHROMA = "chroma-qp-offset=-3"
+
+
+def crf_for(size: Size) -> int:
+    """x264's constant rate factor for a picture: finer for small ones, whose bits are few anyway."""
+    halvings = math.log2(_FULL_CRF_FROM / (size.width * size.height))
+    return max(_LOWEST_CRF, round(CRF - 3 * max(0.0, halvings)))
 
 
 def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes: tuple[str, ...]) -> None:
@@ -82,16 +91,15 @@ class FilmWriter:
             raise self._refused(error) from error
         try:
             self._stream = self._add_video()
-            self._others = OtherStreams(source.path, self._container, self._stream)
+            self._others = OtherStreams(source.path, self._container, self._stream, later=source.before_zero)
         except BaseException:
             self.abort()
             raise
 
     def _add_video(self) -> av.VideoStream:
         assert self._container is not None
-        stream = self._container.add_stream(
-            "libx264", rate=self._source.rate, options={"crf": str(CRF), "preset": PRESET, "x264-params": CHROMA}
-        )
+        options = {"crf": str(crf_for(self._size)), "preset": PRESET, "x264-params": CHROMA}
+        stream = self._container.add_stream("libx264", rate=self._source.rate, options=options)
         codec = stream.codec_context
         codec.width, codec.height = self._size.width + self._size.width % 2, self._size.height + self._size.height % 2
         codec.pix_fmt = "yuv420p"
@@ -102,17 +110,25 @@ class FilmWriter:
 
     def write(self, frame: Frame) -> None:
         """Encodes one frame; its image may have any size. Raises OutputError if the disk does not take it."""
-        codec = self._stream.codec_context
-        exact = frame.image.shape[:2] == (self._size.height, self._size.width)
-        image = pad_even(frame.image) if exact else frame.image
-        picture = to_yuv(image, Size(codec.width, codec.height), self._source.matrix)
-        pts = round(frame.time / self._source.time_base)
+        picture = self._picture(frame)
+        pts = round((frame.time + self._source.before_zero) / self._source.time_base)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1  # containers refuse two frames at one time; never drop one
         picture.pts, picture.time_base = pts, self._source.time_base
         self._last_pts = pts
         self._mux(self._stream.encode(picture))
         self._carry_others(frame.time)
+
+    def _picture(self, frame: Frame) -> av.VideoFrame:
+        """What is to be coded: the film's own picture where it is untouched, for RGB would cost it some colour."""
+        codec, coded = self._stream.codec_context, frame.coded
+        size = Size(codec.width, codec.height)
+        if isinstance(coded, av.VideoFrame) and (coded.width, coded.height) == size:
+            picture = as_420(coded)
+            picture.pict_type = PictureType.NONE  # else the encoder would take it for an order
+            return picture
+        exact = frame.image.shape[:2] == (self._size.height, self._size.width)
+        return to_yuv(pad_even(frame.image) if exact else frame.image, size, self._source.matrix)
 
     def _carry_others(self, until: Fraction | None) -> None:
         assert self._container is not None
