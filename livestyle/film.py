@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .media.encoding import USUAL, Encoding
 from .media.reader import FilmReader
 from .media.size import MAX_PIXELS, Size, fit, working_size
 from .media.writer import SUFFIXES, FilmWriter, check_target
@@ -35,6 +36,7 @@ def stylize_film(
     size: Size | int | None = None,
     out_size: Size | int | None = None,
     overwrite: bool = False,
+    encoding: Encoding = USUAL,
     max_pixels: int = MAX_PIXELS,
     on_frame: Callable[[Stats, int | None], object] | None = None,
 ) -> FilmResult:
@@ -45,6 +47,7 @@ def stylize_film(
             the film's own, or what fits into memory where that is larger than 1920x1088.
         out_size: the output's size, if not the film's.
         overwrite: replace an existing target.
+        encoding: codec, quality and encoder of the output's pictures.
         max_pixels: a film with larger frames is refused.
         on_frame: called after each frame with the figures so far and the number of frames to expect, if known.
 
@@ -56,7 +59,7 @@ def stylize_film(
             _fit_memory(reader, stylizer)
         check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
         report = (lambda stats: on_frame(stats, reader.expected_frames)) if on_frame else None
-        with FilmWriter(target, reader, size=fit(reader.size, out_size)) as writer:
+        with FilmWriter(target, reader, size=fit(reader.size, out_size), encoding=encoding) as writer:
             stats = run(reader, stylizer, writer.write, lanes=stylizer.lanes, on_frame=report)
         warnings = [*reader.warnings, *writer.warnings]
         missing = reader.missing_frames(stats.frames)

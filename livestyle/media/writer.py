@@ -17,7 +17,8 @@ from av.packet import Packet
 
 from ..errors import OutputError
 from ..frame import Frame
-from .color import tag, to_yuv
+from .color import to_yuv
+from .encoding import USUAL, Coded, Encoding, add_video, encoder_for
 from .reader import FilmReader
 from .size import Size, pad_even
 from .streams import OtherStreams
@@ -26,9 +27,6 @@ from .temporary import Temporary
 # FFmpeg's own format for .m4v has no room for most codecs and titles; it is MPEG-4 by another name.
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska"}
 SUFFIXES = tuple(_FORMATS)
-CRF, PRESET = 20, "veryfast"  # x264: visually close to transparent on painted texture, at a small share of the time
-# Chroma finer than luma: an error of one step in it is two in blue. Cells of a flat gradient stay half a level nearer.
-CHROMA = "chroma-qp-offset=-3"
 
 
 def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes: tuple[str, ...]) -> None:
@@ -58,14 +56,18 @@ class FilmWriter:
         target: the film to write; its suffix decides the container.
         source: the film the frames come from: size, time base, colour and the other streams are taken from it.
         size: of the output; None keeps the source's.
+        encoding: how the pictures are coded.
 
     Attributes:
         warnings: what could not be carried over, a line each.
     """
 
-    def __init__(self, target: Path, source: FilmReader, *, size: Size | None = None) -> None:
+    def __init__(
+        self, target: Path, source: FilmReader, *, size: Size | None = None, encoding: Encoding = USUAL
+    ) -> None:
         self.target, self._source = target, source
         self._size = size or source.size
+        self._encoder = encoder_for(encoding)
         try:
             self._file = Temporary(target)
         except OSError as error:
@@ -89,23 +91,24 @@ class FilmWriter:
 
     def _add_video(self) -> av.VideoStream:
         assert self._container is not None
-        stream = self._container.add_stream(
-            "libx264", rate=self._source.rate, options={"crf": str(CRF), "preset": PRESET, "x264-params": CHROMA}
+        source = self._source
+        coded = Coded(
+            self._size,
+            source.rate,
+            source.time_base,
+            source.matrix,
+            source.primaries,
+            source.transfer,
+            source.sample_aspect,
         )
-        codec = stream.codec_context
-        codec.width, codec.height = self._size.width + self._size.width % 2, self._size.height + self._size.height % 2
-        codec.pix_fmt = "yuv420p"
-        codec.time_base = stream.time_base = self._source.time_base
-        codec.sample_aspect_ratio = self._source.sample_aspect
-        tag(codec, self._source.matrix, primaries=self._source.primaries, transfer=self._source.transfer)
-        return stream
+        return add_video(self._container, self._encoder, coded)
 
     def write(self, frame: Frame) -> None:
         """Encodes one frame; its image may have any size. Raises OutputError if the disk does not take it."""
         codec = self._stream.codec_context
         exact = frame.image.shape[:2] == (self._size.height, self._size.width)
         image = pad_even(frame.image) if exact else frame.image
-        picture = to_yuv(image, Size(codec.width, codec.height), self._source.matrix)
+        picture = to_yuv(image, Size(codec.width, codec.height), self._source.matrix, self._encoder.pixels)
         pts = round(frame.time / self._source.time_base)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1  # containers refuse two frames at one time; never drop one
