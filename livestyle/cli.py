@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__, cli_compare, cli_live
-from .cli_options import SizeType, open_stylizer, progress, say, style_options
+from .cli_options import SizeType, encoding_options, open_stylizer, progress, say, style_options
 from .completion import StyleType
 from .errors import LivestyleError
 from .settings import use_settings
 
 if TYPE_CHECKING:
+    from .media.encoding import Encoding
     from .media.size import Size
 
 EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_SIGNALLED = 1, 130, 128
@@ -39,6 +40,7 @@ for _command in (*cli_live.COMMANDS, cli_compare.compare):
 @style_options
 @click.option("--out-dir", type=click.Path(path_type=Path), help="All names are inputs; each is rendered into here.")
 @click.option("--out-size", type=SizeType(), help="The output's size, if not the input's.")
+@encoding_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing target.")
 @click.option(
     "--max-pixels", type=click.IntRange(min=1), default=2**26, show_default=True, help="Refuse larger frames."
@@ -48,6 +50,7 @@ def video(
     out_dir: Path | None,
     size: Size | int | None,
     out_size: Size | int | None,
+    encoding: Encoding,
     overwrite: bool,
     max_pixels: int,
     quiet: bool,
@@ -59,11 +62,13 @@ def video(
     """
     from .batch import render_all
     from .film import check_film, stylize_film
+    from .media.encoding import USUAL
 
     if out_dir is None:
         if len(films) != 2:
             raise click.UsageError("give an input and an output, or inputs and --out-dir")
-        check_film(*films, overwrite=overwrite, max_pixels=max_pixels)  # before a network is loaded and announced
+        # Before a network is loaded and announced.
+        check_film(*films, out_size=out_size, overwrite=overwrite, encoding=encoding, max_pixels=max_pixels)
     with open_stylizer(quiet, film=True, **engine) as stylizer:
 
         def render_one(source: Path, target: Path) -> None:
@@ -75,7 +80,9 @@ def video(
                     size=size,
                     out_size=out_size,
                     overwrite=overwrite,
+                    encoding=encoding,
                     max_pixels=max_pixels,
+                    on_encoder=lambda encoder: say(f"{target}: {encoder.describe()}", quiet or encoding == USUAL),
                     on_frame=on_frame,
                 )
             for warning in result.warnings:

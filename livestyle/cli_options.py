@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -45,6 +46,13 @@ class Fraction01(click.FloatRange):
         return self.fail("nan is not a number from 0 to 1", param, ctx) if math.isnan(number) else number
 
 
+CODECS = (  # those of media.encoders, which takes long to import
+    "h264",
+    "hevc",
+    "av1",
+    "vp9",
+    "prores",
+)
 _STYLE_HELP = "A name, a file, none, or a:0.7+b:0.3."
 
 
@@ -67,6 +75,31 @@ def style_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def encoding_options(command: F) -> F:
+    """How films are coded; the command gets it as `encoding`."""
+
+    @functools.wraps(command)
+    def with_encoding(codec: str | None, crf: float | None, encoder: str, **others: Any) -> Any:
+        from .media.encoding import Encoding
+
+        return command(encoding=Encoding(codec, crf, encoder), **others)
+
+    options = [
+        click.option("--codec", type=click.Choice(CODECS), help="Default: h264 where the container takes it."),
+        click.option("--crf", type=click.FloatRange(0, 63), help="Lower is better and larger. Default: 20 for h264."),
+        click.option(
+            "--encoder",
+            default="software",
+            show_default=True,
+            help="Or auto (hardware if a trial works), nvenc, videotoolbox, qsv, amf.",
+        ),
+    ]
+    wrapped: Any = with_encoding
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return cast(F, wrapped)
 
 
 def open_stylizer(quiet: bool, style: str, strength: float, device: str, threads: int, film: bool = False) -> Stylizer:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .media.encoding import USUAL, Encoding
+from .media.encoders import choose_encoder
+from .media.encoding import USUAL, Encoder, Encoding
 from .media.reader import FilmReader
 from .media.size import MAX_PIXELS, Size, fit, working_size
 from .media.writer import SUFFIXES, FilmWriter, check_target
@@ -22,10 +23,19 @@ class FilmResult:
     warnings: tuple[str, ...]
 
 
-def check_film(source: Path, target: Path, *, overwrite: bool = False, max_pixels: int = MAX_PIXELS) -> None:
-    """Raises the InputError or OutputError that rendering these would begin with; touches nothing."""
-    with FilmReader(source, max_pixels=max_pixels):
+def check_film(
+    source: Path,
+    target: Path,
+    *,
+    out_size: Size | int | None = None,
+    overwrite: bool = False,
+    encoding: Encoding = USUAL,
+    max_pixels: int = MAX_PIXELS,
+) -> None:
+    """Raises the InputError, OutputError or DeviceError that rendering these would begin with; touches nothing."""
+    with FilmReader(source, max_pixels=max_pixels) as reader:
         check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
+        choose_encoder(encoding, target, fit(reader.size, out_size))
 
 
 def stylize_film(
@@ -39,6 +49,7 @@ def stylize_film(
     encoding: Encoding = USUAL,
     max_pixels: int = MAX_PIXELS,
     on_frame: Callable[[Stats, int | None], object] | None = None,
+    on_encoder: Callable[[Encoder], object] | None = None,
 ) -> FilmResult:
     """Writes `target`: every frame of `source`, styled, at its own time, with all else that is in it.
 
@@ -49,9 +60,10 @@ def stylize_film(
         overwrite: replace an existing target.
         encoding: codec, quality and encoder of the output's pictures.
         max_pixels: a film with larger frames is refused.
+        on_encoder: called once with what will code the pictures, before the first of them.
         on_frame: called after each frame with the figures so far and the number of frames to expect, if known.
 
-    Raises InputError or OutputError, and leaves nothing behind.
+    Raises InputError, OutputError or DeviceError, and leaves nothing behind.
     """
     source, target = Path(source), Path(target)
     with FilmReader(source, size=size, max_pixels=max_pixels) as reader:
@@ -60,6 +72,8 @@ def stylize_film(
         check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
         report = (lambda stats: on_frame(stats, reader.expected_frames)) if on_frame else None
         with FilmWriter(target, reader, size=fit(reader.size, out_size), encoding=encoding) as writer:
+            if on_encoder:
+                on_encoder(writer.encoder)
             stats = run(reader, stylizer, writer.write, lanes=stylizer.lanes, on_frame=report)
         warnings = [*reader.warnings, *writer.warnings]
         missing = reader.missing_frames(stats.frames)

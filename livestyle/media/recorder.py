@@ -20,7 +20,7 @@ from ..errors import OutputError
 from ..frame import Frame
 from ..pipeline import Closed, Handoff
 from .color import HD_HEIGHT, to_yuv
-from .encoding import USUAL, Coded, add_video, encoder_for
+from .encoding import H264, Coded, add_video
 from .microphone import Microphone, SoundTrack
 from .size import Size, pad_even
 from .writer import check_target
@@ -137,7 +137,7 @@ class _Film:
         self._file = _File(path)
         self._container: OutputContainer = av.open(self._file, "w", format="mp4", options=_CONTAINER)
         coded = Coded(size, rate, _TICK, self._matrix)
-        self._stream = add_video(self._container, encoder_for(USUAL), coded, bf="0")
+        self._stream = add_video(self._container, H264, coded, bf="0")
         self._sound = SoundTrack(self._container, microphone) if microphone else None
         self._origin: Fraction | float = 0
         self._heard_from = 0.0  # the first picture on time.monotonic()'s clock

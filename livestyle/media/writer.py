@@ -1,4 +1,4 @@
-"""Writing films: H.264 with the source's timestamps and sound, complete or not at all."""
+"""Writing films: the source's timestamps and sound around new pictures, complete or not at all."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from ..errors import OutputError
-from ..frame import Frame
+from ..frame import Frame, Image
 from .color import to_yuv
-from .encoding import USUAL, Coded, Encoding, add_video, encoder_for
+from .encoders import choose_encoder
+from .encoding import CONTAINERS, PALETTE, USUAL, Coded, Encoding, add_video
+from .paletted import paletted
 from .reader import FilmReader
 from .size import Size, pad_even
 from .streams import OtherStreams
 from .temporary import Temporary
 
-# FFmpeg's own format for .m4v has no room for most codecs and titles; it is MPEG-4 by another name.
-_FORMATS = {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska"}
-SUFFIXES = tuple(_FORMATS)
+SUFFIXES = tuple(CONTAINERS)
+_GIF_TICK = Fraction(1, 100)  # seconds
+_GIF_SHORTEST = 2  # ticks: players show pictures with less for a tenth of a second
 
 
 def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes: tuple[str, ...]) -> None:
@@ -47,9 +49,10 @@ def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes
 
 
 class FilmWriter:
-    """An H.264 film (8 bit, 4:2:0) that appears under its name only when it is complete.
+    """A film that appears under its name only when it is complete.
 
-    Frames keep their exact times; all else in the source goes over as it is where the container permits.
+    They are H.264 (8 bit, 4:2:0) unless the container or `encoding` wants another codec, and keep their exact times.
+    All else in the source goes over as it is where the container permits.
     A context manager: left without an error it finishes the film, else it removes what was written.
 
     Args:
@@ -59,6 +62,7 @@ class FilmWriter:
         encoding: how the pictures are coded.
 
     Attributes:
+        encoder: what codes the pictures.
         warnings: what could not be carried over, a line each.
     """
 
@@ -67,7 +71,11 @@ class FilmWriter:
     ) -> None:
         self.target, self._source = target, source
         self._size = size or source.size
-        self._encoder = encoder_for(encoding)
+        self.encoder = choose_encoder(encoding, target, self._size)
+        gif = target.suffix.lower() == ".gif"
+        self._tick = _GIF_TICK if gif else source.time_base
+        self._shortest = _GIF_SHORTEST if gif else 1  # containers refuse two frames at one time
+        self._late = Fraction(0)  # seconds
         try:
             self._file = Temporary(target)
         except OSError as error:
@@ -77,7 +85,7 @@ class FilmWriter:
         suffix = target.suffix.lower()
         try:
             self._container: OutputContainer | None = av.open(
-                str(self._file.path), "w", format=_FORMATS[suffix], options=_options(suffix, source.time_base)
+                str(self._file.path), "w", format=CONTAINERS[suffix].format, options=_options(suffix, source.time_base)
             )
         except (av.FFmpegError, OSError) as error:
             self._file.discard()
@@ -91,31 +99,37 @@ class FilmWriter:
 
     def _add_video(self) -> av.VideoStream:
         assert self._container is not None
-        source = self._source
-        coded = Coded(
-            self._size,
-            source.rate,
-            source.time_base,
-            source.matrix,
-            source.primaries,
-            source.transfer,
-            source.sample_aspect,
-        )
-        return add_video(self._container, self._encoder, coded)
+        source, encoder = self._source, self.encoder
+        colour = (source.matrix, source.primaries, source.transfer)
+        coded = Coded(self._size, source.rate, self._tick, *colour, source.sample_aspect)
+        try:
+            stream = add_video(self._container, encoder, coded)
+            stream.codec_context.open()
+        except (av.FFmpegError, ValueError) as error:
+            raise OutputError(f"{self.target}: {encoder.name} cannot code {self._size} ({error})") from error
+        return stream
 
     def write(self, frame: Frame) -> None:
         """Encodes one frame; its image may have any size. Raises OutputError if the disk does not take it."""
-        codec = self._stream.codec_context
-        exact = frame.image.shape[:2] == (self._size.height, self._size.width)
-        image = pad_even(frame.image) if exact else frame.image
-        picture = to_yuv(image, Size(codec.width, codec.height), self._source.matrix, self._encoder.pixels)
-        pts = round(frame.time / self._source.time_base)
-        if self._last_pts is not None and pts <= self._last_pts:
-            pts = self._last_pts + 1  # containers refuse two frames at one time; never drop one
-        picture.pts, picture.time_base = pts, self._source.time_base
+        picture = self._picture(frame.image)
+        pts = round(frame.time / self._tick)
+        if self._last_pts is not None:
+            pts = max(pts, self._last_pts + self._shortest)  # never drop one
+        picture.pts, picture.time_base = pts, self._tick
         self._last_pts = pts
+        self._late = max(self._late, pts * self._tick - frame.time)
         self._mux(self._stream.encode(picture))
         self._carry_others(frame.time)
+
+    def _picture(self, image: Image) -> av.VideoFrame:
+        if self.encoder.pixels == PALETTE:
+            return paletted(image, self._size)
+        codec = self._stream.codec_context
+        exact = image.shape[:2] == (self._size.height, self._size.width)
+        shown = pad_even(image) if exact else image
+        picture = to_yuv(shown, Size(codec.width, codec.height), self._source.matrix, self.encoder.pixels)
+        picture.color_primaries, picture.color_trc = codec.color_primaries, codec.color_trc  # ProRes has them in each
+        return picture
 
     def _carry_others(self, until: Fraction | None) -> None:
         assert self._container is not None
@@ -145,6 +159,11 @@ class FilmWriter:
         self._mux(self._stream.encode(None))
         self._carry_others(None)
         self.warnings += self._others.warnings
+        if self.encoder.pixels == PALETTE and self._late > _GIF_TICK:
+            self.warnings.append(
+                f"{self.target}: players show no more than 50 pictures a second of a gif; it takes "
+                f"{float(self._late):.2f} s longer"
+            )
         if self._others.damaged:
             self.warnings.append(
                 f"{self._source.path}: {self._others.damaged} damaged packets of sound or subtitles are left out"
@@ -181,7 +200,7 @@ class FilmWriter:
 
 
 def _options(suffix: str, time_base: Fraction) -> dict[str, str]:
-    if suffix == ".mkv":
+    if suffix not in (".mp4", ".m4v", ".mov"):
         return {}
     # A late start is written in the movie's own time scale: in the usual milliseconds it would move the film.
     options = {"movie_timescale": str(min(math.lcm(1000, time_base.denominator), 2**31 - 1))}
