@@ -7,6 +7,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -35,6 +36,24 @@ class SizeType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(str(error), param, ctx)
 
 
+class RateType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Pictures a second: `25`, `30000/1001`, or `29.97`, which means 30000/1001."""
+
+    name = "FPS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, Fraction):
+            return value
+        try:
+            rate = Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"'{value}': write pictures a second, such as 25, 29.97 or 30000/1001", param, ctx)
+        if not 0 < rate <= _MAX_RATE:
+            self.fail(f"'{value}': from 0 to {_MAX_RATE} pictures a second", param, ctx)
+        broadcast = Fraction(math.ceil(rate) * 1000, 1001)
+        return broadcast if rate.denominator > 1 and abs(rate - broadcast) < _ROUNDED else rate
+
+
 class Fraction01(click.FloatRange):
     """A number from 0 to 1; click's own range lets `nan` through."""
 
@@ -46,6 +65,8 @@ class Fraction01(click.FloatRange):
         return self.fail("nan is not a number from 0 to 1", param, ctx) if math.isnan(number) else number
 
 
+_MAX_RATE = 1000  # pictures a second
+_ROUNDED = Fraction(1, 200)  # 29.97 and 23.98 are short for 30000/1001 and 24000/1001
 CODECS = (  # those of media.encoders, which takes long to import
     "h264",
     "hevc",

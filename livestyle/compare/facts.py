@@ -18,6 +18,7 @@ from av.stream import AttachmentStream
 from ..errors import InputError
 from ..media.orientation import Orientation, orientation_of
 from ..media.reader import open_film
+from ..media.sequence import Pictures, is_sequence, pictures_of
 from ..media.size import Size
 from ..media.streams_roles import is_cover, main_video
 from .tracks import Track, hear, title_of, track_of
@@ -79,6 +80,11 @@ class Facts:
         return len(self.pts) + self.untimed
 
     @property
+    def only_pictures(self) -> bool:
+        """Whether its kind of file has no room for anything else, nor for colour tags."""
+        return is_sequence(self.path) or self.path.suffix.lower() == ".gif"
+
+    @property
     def upright(self) -> Size:
         """Its size on the screen."""
         return self.orientation.shown(self.size)
@@ -96,6 +102,24 @@ class Facts:
 
 def read_facts(path: Path) -> Facts:
     """A film's facts, from one pass over it. Raises InputError if no frame of it can be read."""
+    facts = _of_pictures(path) if is_sequence(path) else _of_film(path)
+    if not facts.frames:
+        raise InputError(f"{path}: no frame of it can be decoded")
+    return facts
+
+
+def _of_pictures(path: Path) -> Facts:
+    """An image sequence's: it has no times and nothing else in it."""
+    pictures = Pictures(pictures_of(path))
+    facts = Facts(path, Fraction(1, 90000), 0, "", Fraction(1), {}, [], [])
+    for frame in pictures:
+        frame.pts = None
+        facts.add(frame)
+    facts.damaged = pictures.damaged
+    return facts
+
+
+def _of_film(path: Path) -> Facts:
     with open_film(path) as container:
         video = the_video(container, path)
         facts = _promised(path, container, video)
@@ -113,8 +137,6 @@ def read_facts(path: Path) -> Facts:
                 facts.covers.append(hashlib.sha256(bytes(packet)).hexdigest())
             elif packet.size:
                 hear(packet, tracks[packet.stream_index])
-    if not facts.frames:
-        raise InputError(f"{path}: no frame of it can be decoded")
     return facts
 
 
@@ -144,6 +166,17 @@ def packets_of(container: InputContainer, indices: list[int], facts: Facts | Non
         if packet is None:
             return
         yield packet
+
+
+def all_frames(path: Path) -> Iterator[av.VideoFrame]:
+    """The frames of a film or an image sequence."""
+    if is_sequence(path):
+        yield from Pictures(pictures_of(path))
+        return
+    with open_film(path) as container:
+        video = the_video(container, path)
+        for packet in packets_of(container, [video.index]):
+            yield from frames_of(packet)
 
 
 def frames_of(packet: Packet[Any], facts: Facts | None = None) -> Iterator[av.VideoFrame]:

@@ -94,11 +94,11 @@ def choose_encoder(encoding: Encoding, target: Path, size: Size) -> Encoder:
     does not exist, DeviceError for one that does not work here.
     """
     codec = _codec(encoding, target)
-    crf = _quality(encoding, codec)
+    crf = _quality(encoding, codec, target)
     if encoding.encoder == "auto":
         found = (it for it in _in_hardware(codec, crf) if not why_not(it, size))
         return next(found, _in_software(codec, crf))
-    encoder = _named(encoding.encoder, codec, crf)
+    encoder = _named(encoding.encoder, codec, crf, target)
     if encoder.hardware and (reason := why_not(encoder, size)):
         raise DeviceError(f"{target}: the encoder {encoder.name} does not work here ({reason}); use --encoder auto")
     return encoder
@@ -120,14 +120,14 @@ def _codec_of(name: str) -> str | None:
     return None
 
 
-def _quality(encoding: Encoding, codec: str) -> float | None:
+def _quality(encoding: Encoding, codec: str, target: Path) -> float | None:
     software = _SOFTWARE[codec]
     if encoding.crf is None:
         return software.crf
     if software.most is None:
-        raise InputError(f"crf {encoding.crf:g}: {codec} has no such scale; leave --crf out")
+        raise InputError(f"{target}: {codec} has no crf; leave --crf out")
     if not 0 <= encoding.crf <= software.most:
-        raise InputError(f"crf {encoding.crf:g}: {codec} takes 0 to {software.most:g}")
+        raise InputError(f"{target}: crf {encoding.crf:g}: {codec} takes 0 to {software.most:g}")
     return encoding.crf
 
 
@@ -146,7 +146,7 @@ def _in_hardware(codec: str, crf: float | None) -> Iterator[Encoder]:
             yield Encoder(name, codec, hardware.pixels, hardware.options(crf), hardware=True)
 
 
-def _named(name: str, codec: str, crf: float | None) -> Encoder:
+def _named(name: str, codec: str, crf: float | None, target: Path) -> Encoder:
     software, hardware = _in_software(codec, crf), list(_in_hardware(codec, crf))
     if name in ("software", software.name):
         return software
@@ -154,7 +154,7 @@ def _named(name: str, codec: str, crf: float | None) -> Encoder:
         if name in (encoder.name, encoder.name.removeprefix(f"{codec}_")):
             return encoder
     known = ["auto", "software", *(encoder.name.removeprefix(f"{codec}_") for encoder in hardware)]
-    raise InputError(f"encoder '{name}': none of that name for {codec} here; there are {', '.join(known)}")
+    raise InputError(f"{target}: no encoder '{name}' for {codec} here; there are {', '.join(known)}")
 
 
 def why_not(encoder: Encoder, size: Size) -> str:

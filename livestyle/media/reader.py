@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import av
 from av.container import InputContainer
@@ -50,6 +51,15 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: may not be read; check its permissions")
 
 
+class Pictures(Protocol):
+    """Decoded frames in the order shown; `damaged` counts what does not decode, `hidden` what gives no picture."""
+
+    damaged: int
+    hidden: int
+
+    def __iter__(self) -> Iterator[av.VideoFrame]: ...
+
+
 class FilmReader:
     """A film's frames in order, and the facts a writer needs. A context manager; iterate it once.
 
@@ -63,22 +73,28 @@ class FilmReader:
         matrix, primaries, transfer: the colours frames are to be coded with: the film's own, or BT.709 if it is HDR.
         expected_frames: how many the container promises; None if it does not say.
         warnings: how the frames differ from what is coded, so far, a line each.
+        has_streams: whether there may be more in it than pictures.
 
     Raises InputError if there is no video in it, none of it decodes or it is too large.
     """
 
+    has_streams = True
+
     def __init__(self, path: Path | str, *, size: Size | int | None = None, max_pixels: int = MAX_PIXELS) -> None:
-        self.path = path  # a str is an address, such as rtsp://...
-        self.warnings: list[str] = []
-        self._max_pixels = max_pixels
-        self._tone_map: LookUp | None = None
-        self._changed = False
+        self._learn_source(path, max_pixels)
         self._container = open_film(path, max_pixels=max_pixels)
         try:
             self._open(size)
         except BaseException:
             self._container.close()
             raise
+
+    def _learn_source(self, path: Path | str, max_pixels: int) -> None:
+        self.path = path  # a str is an address, such as rtsp://...
+        self.warnings: list[str] = []
+        self._max_pixels = max_pixels
+        self._tone_map: LookUp | None = None
+        self._changed = False
 
     def _open(self, size: Size | int | None) -> None:
         stream = main_video(self._container)
@@ -88,19 +104,23 @@ class FilmReader:
             raise InputError(f"{self.path}: no video stream in it that can be decoded")
         self._stream = stream
         self._refuse_over_limit(stream.codec_context.width, stream.codec_context.height)
-        self._decoder = Decoder(self._container, stream, max_pixels=self._max_pixels)
-        self._frames = deinterlaced(self._decoder, self._say)
-        self._first = next(self._frames, None)
-        if self._first is None:
-            raise InputError(f"{self.path}: {self._no_frame(stream)}")
-        self._refuse_over_limit(self._first.width, self._first.height)
-        self._learn_picture(self._first, size)
+        self._decoder: Pictures = Decoder(self._container, stream, max_pixels=self._max_pixels)
+        self._begin(size, stream.sample_aspect_ratio or Fraction(1))
         self.time_base: Fraction = stream.time_base or Fraction(1, 90000)
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
         self.expected_frames = self._promised_frames()
 
-    def _no_frame(self, stream: av.VideoStream) -> str:
-        if stream.codec_context.width:
+    def _begin(self, size: Size | int | None, sample_aspect: Fraction) -> None:
+        """Decodes the first frame and learns from it."""
+        self._frames = deinterlaced(self._decoder, self._say)
+        self._first = next(self._frames, None)
+        if self._first is None:
+            raise InputError(f"{self.path}: {self._no_frame()}")
+        self._refuse_over_limit(self._first.width, self._first.height)
+        self._learn_picture(self._first, size, sample_aspect)
+
+    def _no_frame(self) -> str:
+        if self._stream.codec_context.width:
             return "no frame of it can be decoded"
         return f"no frame of up to {self._max_pixels} pixels can be decoded; allow larger ones with --max-pixels"
 
@@ -111,14 +131,13 @@ class FilmReader:
                 f"allow more with --max-pixels {width * height}"
             )
 
-    def _learn_picture(self, frame: av.VideoFrame, size: Size | int | None) -> None:
+    def _learn_picture(self, frame: av.VideoFrame, size: Size | int | None, aspect: Fraction) -> None:
         self.coded_size = Size(frame.width, frame.height)
         self.orientation = orientation_of(frame)
         if not self.orientation.exact:
             self._say(f"turned by {self.orientation.angle:.0f} degrees; a multiple of 90 is taken")
         self.size = self.orientation.shown(self.coded_size)
         self.frame_size = fit(self.size, size)
-        aspect = self._stream.sample_aspect_ratio or Fraction(1)
         self.sample_aspect = 1 / aspect if self.orientation.swapped and aspect else aspect
         if is_hdr(frame):
             self.matrix, self.primaries, self.transfer = Colorspace.ITU709, _BT709, _BT709

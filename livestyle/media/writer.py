@@ -23,7 +23,7 @@ from .encoding import CONTAINERS, PALETTE, USUAL, Coded, Encoding, add_video
 from .paletted import paletted
 from .reader import FilmReader
 from .size import Size, pad_even
-from .streams import OtherStreams
+from .streams import NoStreams, OtherStreams
 from .temporary import Temporary
 
 SUFFIXES = tuple(CONTAINERS)
@@ -92,7 +92,9 @@ class FilmWriter:
             raise self._refused(error) from error
         try:
             self._stream = self._add_video()
-            self._others = OtherStreams(source.path, self._container, self._stream)
+            self._others: OtherStreams | NoStreams = NoStreams()
+            if source.has_streams:
+                self._others = OtherStreams(source.path, self._container, self._stream)
         except BaseException:
             self.abort()
             raise
