@@ -71,7 +71,7 @@ def pictures_of(path: Path) -> list[Path]:
     else:  # what is hidden is not meant, such as what macOS leaves
         found = [name for name in names if Path(name).suffix.lower() in SUFFIXES and name[0] != "."]
     if not found:
-        hint = "no file has such a name" if pattern else f"no picture in this folder ({', '.join(SUFFIXES)})"
+        hint = "no file has such a name" if pattern else f"is a directory without a picture ({', '.join(SUFFIXES)})"
         raise InputError(f"{path}: {hint}")
     return [folder / name for name in found]
 

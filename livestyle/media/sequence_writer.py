@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from ..errors import InputError, OutputError
 from ..frame import Frame
-from .encoding import USUAL, Encoder, Encoding
+from .encoding import CONTAINERS, USUAL, Encoder, Encoding
 from .picture import SAVE_OPTIONS, SUFFIXES, resize
 from .reader import FilmReader, open_film
 from .sequence import FOLDERS_OWN, RATE, Pattern, is_sequence, pattern_of
@@ -26,8 +26,10 @@ _PNG: dict[str, Any] = {"compress_level": 3}  # at a third of the usual level's 
 
 
 def is_sequence_target(target: Path) -> bool:
-    """Whether pictures are to be written: a pattern, a folder or a name without a suffix."""
-    return pattern_of(target) is not None or target.is_dir() or not (target.suffix or target.exists())
+    """Whether pictures are to be written: a pattern, a folder (not one named like a film), a name without a suffix."""
+    if pattern_of(target) is not None:
+        return True
+    return target.suffix.lower() not in CONTAINERS if target.is_dir() else not (target.suffix or target.exists())
 
 
 def target_pattern(target: Path) -> Pattern:
