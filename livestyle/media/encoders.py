@@ -38,11 +38,11 @@ _SOFTWARE = {
         Encoder("libx265", "hevc", options={"preset": "veryfast", "x265-params": f"{_NO_LOG}:cbqpoffs=-3:crqpoffs=-3"}),
         *(22, 51),
     ),
-    "av1": _Software(Encoder("libsvtav1", "av1", options={"preset": "8"}, most_fps=240), 22, 63),
+    "av1": _Software(Encoder("libsvtav1", "av1", options={"preset": "8"}, most_fps=240), 18, 63),
     "vp9": _Software(
         # Without `b` the quality would be bounded by a bit rate.
         Encoder("libvpx-vp9", "vp9", options={"b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}),
-        *(24, 63),
+        *(20, 63),
     ),
     "prores": _Software(Encoder("prores_ks", "prores", "yuv422p10le", {"profile": "hq", "vendor": "apl0"})),
     "gif": _Software(Encoder("gif", "gif", PALETTE)),
