@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InputError, LivestyleError, OutputError
-from .media.writer import SUFFIXES
+from .media.encoding import CONTAINERS
+from .media.picture import SUFFIXES as PICTURES
+from .media.sequence import is_sequence
 
 # What a folder's films are known by; any name that is given itself is taken.
 FILM_SUFFIXES = (
@@ -33,19 +35,26 @@ class BatchResult:
 
 
 def render_all(
-    sources: Iterable[Path], out_dir: Path, render_one: Callable[[Path, Path], object], say: Callable[[str], object]
+    sources: Iterable[Path],
+    out_dir: Path,
+    render_one: Callable[[Path, Path], object],
+    say: Callable[[str], object],
+    *,
+    codec: str | None = None,
 ) -> BatchResult:
     """Every film rendered into `out_dir`, which is made; one that fails is said and does not stop the others.
 
     Args:
-        sources: films, folders (the films in them, not below) and patterns such as `*.mp4`.
+        sources: films, folders (the films in them, not below; where there is none, its pictures are one), patterns
+            such as `*.mp4`, image sequences.
         render_one: called with each film and its target.
         say: hears each failure, a line.
+        codec: what they will be coded with, if not the container's first.
 
     Raises InputError or OutputError before anything is written if two films would have one target, or a target is
     one of the films. Ctrl-C ends all.
     """
-    pairs = plan(find_films(sources), out_dir)
+    pairs = plan(find_films(sources), out_dir, codec)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -86,6 +95,8 @@ def _expanded(name: Path) -> list[Path]:
         # What is hidden is not meant: unfinished films of ours, or resource forks of macOS.
         films = [path for path in name.iterdir() if path.suffix.lower() in FILM_SUFFIXES and path.name[0] != "."]
         if not (films := sorted(path for path in films if path.is_file())):
+            if any(path.suffix.lower() in PICTURES and path.name[0] != "." for path in name.iterdir()):
+                return [name]
             raise InputError(f"{name}: no film in this folder; films end in {', '.join(FILM_SUFFIXES)}")
         return films
     if not os.path.lexists(name) and glob.has_magic(str(name)):  # the shells of Windows leave it to us
@@ -95,25 +106,35 @@ def _expanded(name: Path) -> list[Path]:
     return [name]
 
 
-def plan(films: list[Path], out_dir: Path) -> list[tuple[Path, Path]]:
+def plan(films: list[Path], out_dir: Path, codec: str | None = None) -> list[tuple[Path, Path]]:
     """Each film with its target. Raises OutputError for what cannot be; touches nothing."""
     if out_dir.exists() and not out_dir.is_dir():
         raise OutputError(f"{out_dir}: is a file; name a folder with --out-dir")
     taken: dict[str, Path] = {}
     for film in films:
-        target = target_of(film, out_dir)
+        target = target_of(film, out_dir, codec)
         # Folders of Windows and macOS do not tell capitals from small letters.
         other = taken.setdefault(str(target).casefold(), film)
         if other is not film:
             raise OutputError(f"{target}: {other} and {film} would both be written there; rename one, or run twice")
         if target.exists() and any(film.exists() and target.samefile(film) for film in films):
             raise OutputError(f"{target}: is one of the inputs; choose another --out-dir")
-    return [(film, target_of(film, out_dir)) for film in films]
+    return [(film, target_of(film, out_dir, codec)) for film in films]
 
 
-def target_of(film: Path, out_dir: Path) -> Path:
-    """The film's name in `out_dir`: its own suffix if films are written so, else .mp4 or .mkv as its content fits."""
+def target_of(film: Path, out_dir: Path, codec: str | None = None) -> Path:
+    """The film's name in `out_dir`, with its own suffix if films with that codec are written so, else another's.
+
+    That is .mp4 or .mkv as its content fits; .mp4 for an image sequence, which has its folder's name.
+    """
+    if is_sequence(film):
+        folder = (film if film.is_dir() else film.parent).resolve()
+        return out_dir / f"{folder.name}{_that_takes(codec, '.mp4')}"
     suffix = film.suffix.lower()
-    if suffix in SUFFIXES:
+    if suffix in CONTAINERS and (codec is None or codec in CONTAINERS[suffix].codecs):
         return out_dir / film.name
-    return out_dir / f"{film.stem}{'.mp4' if suffix in _MP4_KIN else '.mkv'}"
+    return out_dir / f"{film.stem}{_that_takes(codec, '.mp4' if suffix in _MP4_KIN else '.mkv')}"
+
+
+def _that_takes(codec: str | None, suffix: str) -> str:
+    return suffix if codec is None or codec in CONTAINERS[suffix].codecs else ".mkv"

@@ -20,9 +20,9 @@ from .errors import InputError
 from .film import stylize_film
 from .frame import Frame, Image
 from .media.color import tag, to_yuv
+from .media.encoding import CRF, PRESET
 from .media.reader import FilmReader
 from .media.size import Size, fit
-from .media.writer import CRF, PRESET
 from .pipeline import STAGES
 from .stylizer import Stylizer, load
 

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__, cli_compare, cli_live
-from .cli_options import SizeType, open_stylizer, progress, say, style_options
+from .cli_options import RateType, SizeType, encoding_options, open_stylizer, progress, say, style_options
 from .completion import StyleType
 from .errors import LivestyleError
 from .settings import use_settings
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from .media.encoding import Encoding
     from .media.size import Size
 
 CAMERA_THREAD = "livestyle-camera"  # media.attempt's; importing that takes time
@@ -43,6 +46,8 @@ for _command in (*cli_live.COMMANDS, cli_compare.compare):
 @style_options
 @click.option("--out-dir", type=click.Path(path_type=Path), help="All names are inputs; each is rendered into here.")
 @click.option("--out-size", type=SizeType(), help="The output's size, if not the input's.")
+@encoding_options
+@click.option("--rate", type=RateType(), help="Pictures a second of an image sequence; 25 if not given.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing target.")
 @click.option(
     "--max-pixels", type=click.IntRange(min=1), default=2**26, show_default=True, help="Refuse larger frames."
@@ -52,6 +57,8 @@ def video(
     out_dir: Path | None,
     size: Size | int | None,
     out_size: Size | int | None,
+    encoding: Encoding,
+    rate: Fraction | None,
     overwrite: bool,
     max_pixels: int,
     quiet: bool,
@@ -59,15 +66,19 @@ def video(
 ) -> None:
     """Style a film: every frame at its own time, with its sound.
 
+    Image sequences are films too, in and out: a folder, or frames/%05d.png.
     With --out-dir all names are inputs: films, folders of films, patterns.
     """
     from .batch import render_all
     from .film import check_film, stylize_film
+    from .media.encoding import USUAL
 
+    options: dict[str, Any] = {"overwrite": overwrite, "encoding": encoding, "rate": rate, "max_pixels": max_pixels}
     if out_dir is None:
         if len(films) != 2:
             raise click.UsageError("give an input and an output, or inputs and --out-dir")
-        check_film(*films, overwrite=overwrite, max_pixels=max_pixels)  # before a network is loaded and announced
+        # Before a network is loaded and announced.
+        check_film(*films, out_size=out_size, **options)
     with open_stylizer(quiet, film=True, **engine) as stylizer:
 
         def render_one(source: Path, target: Path) -> None:
@@ -78,8 +89,8 @@ def video(
                     stylizer,
                     size=size,
                     out_size=out_size,
-                    overwrite=overwrite,
-                    max_pixels=max_pixels,
+                    **options,
+                    on_encoder=lambda encoder: say(f"{target}: {encoder.describe()}", quiet or encoding == USUAL),
                     on_frame=on_frame,
                 )
             for warning in result.warnings:
@@ -90,7 +101,7 @@ def video(
         if out_dir is None:
             render_one(*films)
             return
-        batch = render_all(films, out_dir, render_one, lambda line: click.echo(line, err=True))
+        batch = render_all(films, out_dir, render_one, lambda line: click.echo(line, err=True), codec=encoding.codec)
     say(batch.line(), quiet)
     if batch.failed:
         sys.exit(EXIT_FAILURE)

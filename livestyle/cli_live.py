@@ -93,7 +93,6 @@ def cam(style: str, styles: str | None, device: str, threads: int, quiet: bool, 
     names, sides = _with_sides(shown, given.pop("inside"), given.pop("outside"), masked=mask is not None)
     look = Look(**{name: given.pop(name) for name in ("strength", "steady", "keep_color", "mirror")})
     palette = Palette(names, device=device, threads=threads)
-    tell(f"{style}: {palette.device}")
     stats, meter = run_live(_live_options(given), palette, Controls(shown, look), mask=mask, sides=sides, say=tell)
     figures = meter.stats()
     latency = "" if figures.p50_ms is None else f", {figures.p50_ms:.0f} / {figures.p95_ms:.0f} ms p50 / p95 latency"

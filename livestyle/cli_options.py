@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -34,6 +36,24 @@ class SizeType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(str(error), param, ctx)
 
 
+class RateType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Pictures a second: `25`, `30000/1001`, or `29.97`, which means 30000/1001."""
+
+    name = "FPS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, Fraction):
+            return value
+        try:
+            rate = Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"'{value}': write pictures a second, such as 25, 29.97 or 30000/1001", param, ctx)
+        if not 0 < rate <= _MAX_RATE:
+            self.fail(f"'{value}': from 0 to {_MAX_RATE} pictures a second", param, ctx)
+        broadcast = Fraction(math.ceil(rate) * 1000, 1001)
+        return broadcast if rate.denominator > 1 and abs(rate - broadcast) < _ROUNDED else rate
+
+
 class Fraction01(click.FloatRange):
     """A number from 0 to 1; click's own range lets `nan` through."""
 
@@ -45,6 +65,15 @@ class Fraction01(click.FloatRange):
         return self.fail("nan is not a number from 0 to 1", param, ctx) if math.isnan(number) else number
 
 
+_MAX_RATE = 1000  # pictures a second
+_ROUNDED = Fraction(1, 200)  # 29.97 and 23.98 are short for 30000/1001 and 24000/1001
+CODECS = (  # those of media.encoders, which takes long to import
+    "h264",
+    "hevc",
+    "av1",
+    "vp9",
+    "prores",
+)
 _STYLE_HELP = "A name, a file, none, or a:0.7+b:0.3."
 
 
@@ -67,6 +96,31 @@ def style_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def encoding_options(command: F) -> F:
+    """How films are coded; the command gets it as `encoding`."""
+
+    @functools.wraps(command)
+    def with_encoding(codec: str | None, crf: float | None, encoder: str, **others: Any) -> Any:
+        from .media.encoding import Encoding
+
+        return command(encoding=Encoding(codec, crf, encoder), **others)
+
+    options = [
+        click.option("--codec", type=click.Choice(CODECS), help="Default: h264 where the container takes it."),
+        click.option("--crf", type=click.FloatRange(0, 63), help="Lower is better and larger. Default: 20 for h264."),
+        click.option(
+            "--encoder",
+            default="software",
+            show_default=True,
+            help="Or auto (hardware if a trial works), nvenc, videotoolbox, qsv, amf.",
+        ),
+    ]
+    wrapped: Any = with_encoding
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return cast(F, wrapped)
 
 
 def open_stylizer(quiet: bool, style: str, strength: float, device: str, threads: int, film: bool = False) -> Stylizer:

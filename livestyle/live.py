@@ -93,11 +93,12 @@ def run_live(
         raise DeviceError(f"cam: nowhere to show it, {why}; add --virtual, --record or --mjpeg")
     if show:
         import_cv2()  # before av, which films and recordings bring
-    meter = Meter(device=palette.device)
     with ExitStack() as stack:
         if mask:
             stack.enter_context(closing(mask))
         source = stack.enter_context(_watched(options, say))
+        meter = Meter(device=palette.device)
+        say(f"{palette.styles[0]}: {palette.device}")
         say(source.describe())
         rate = source.rate
 

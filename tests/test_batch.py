@@ -97,8 +97,8 @@ def test_films_are_really_rendered_and_an_existing_one_needs_overwrite(make_film
 @pytest.mark.parametrize(
     ("name", "target"),
     [
-        *(("x.mp4", "x.mp4"), ("x.MOV", "x.MOV"), ("x.m4v", "x.m4v"), ("x.mkv", "x.mkv"), ("x.webm", "x.mkv")),
-        *(("x.avi", "x.mkv"), ("x.ts", "x.mkv"), ("x.3gp", "x.mp4"), ("x.gif", "x.mp4"), ("x.y.wmv", "x.y.mkv")),
+        *(("x.mp4", "x.mp4"), ("x.MOV", "x.MOV"), ("x.m4v", "x.m4v"), ("x.mkv", "x.mkv"), ("x.webm", "x.webm")),
+        *(("x.avi", "x.mkv"), ("x.ts", "x.mkv"), ("x.3gp", "x.mp4"), ("x.gif", "x.gif"), ("x.y.wmv", "x.y.mkv")),
         *(("deep/x.mp4", "x.mp4"), ("x", "x.mkv")),
     ],
 )

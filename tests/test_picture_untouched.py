@@ -16,8 +16,8 @@ from livestyle import load, stylize_film
 from livestyle.compare import compare_films
 from livestyle.frame import Frame
 from livestyle.media.color import as_420
+from livestyle.media.encoding import CRF, crf_for
 from livestyle.media.size import Size
-from livestyle.media.writer import CRF, crf_for
 
 Ffmpeg = Callable[..., bytes]
 SIZES = ["96x64", "192x108", "320x240"]

@@ -21,8 +21,9 @@ from ..errors import InputError
 from ..media.decoder import codec_for
 from ..media.frame_times import FrameTimes, times_of
 from ..media.orientation import Orientation, orientation_of
-from ..media.packets import film_packets
+from ..media.packets import film_packets, packets_of
 from ..media.reader import open_film
+from ..media.sequence import Pictures, is_sequence, pictures_of
 from ..media.size import Size
 from ..media.streams_roles import is_cover, main_video
 from .tracks import Track, hear, title_of, track_of
@@ -89,6 +90,11 @@ class Facts:
         return len(self.pts) + self.untimed
 
     @property
+    def only_pictures(self) -> bool:
+        """Whether its kind of file has no room for anything else, nor for colour tags."""
+        return is_sequence(self.path) or self.path.suffix.lower() == ".gif"
+
+    @property
     def upright(self) -> Size:
         """Its size on the screen."""
         return self.orientation.shown(self.size)
@@ -107,6 +113,24 @@ class Facts:
 
 def read_facts(path: Path) -> Facts:
     """A film's facts, from one pass over it. Raises InputError if no frame of it can be read."""
+    facts = _of_pictures(path) if is_sequence(path) else _of_film(path)
+    if not facts.frames:
+        raise InputError(f"{path}: no frame of it can be decoded")
+    return facts
+
+
+def _of_pictures(path: Path) -> Facts:
+    """An image sequence's: it has no times and nothing else in it."""
+    pictures = Pictures(pictures_of(path))
+    facts = Facts(path, Fraction(1, 90000), FrameTimes("image2", 1), 0, "", Fraction(1), {}, [], [])
+    for frame in pictures:
+        frame.pts = frame.dts = None  # a picture has no time of its own
+        facts.add(frame)
+    facts.damaged = pictures.damaged
+    return facts
+
+
+def _of_film(path: Path) -> Facts:
     with open_film(path) as container:
         video = the_video(container, path)
         facts = _promised(path, container, video)
@@ -126,8 +150,6 @@ def read_facts(path: Path) -> Facts:
                 facts.covers.append(hashlib.sha256(bytes(packet)).hexdigest())
             elif packet.size:
                 hear(packet, tracks[packet.stream_index])
-    if not facts.frames:
-        raise InputError(f"{path}: no frame of it can be decoded")
     return facts
 
 
@@ -144,6 +166,22 @@ def codec_of(video: av.VideoStream) -> VideoCodecContext:
     codec = codec_for(video)
     codec.thread_type = ThreadType.AUTO
     return codec
+
+
+def all_frames(path: Path) -> Iterator[av.VideoFrame]:
+    """The frames of a film or an image sequence; what is damaged is passed over."""
+    if is_sequence(path):
+        yield from Pictures(pictures_of(path))
+        return
+    with open_film(path) as container:
+        video = the_video(container, path)
+        codec = codec_of(video)
+        for packet in packets_of(container, [video], _ignore):
+            yield from frames_of(packet, codec, _ignore)
+
+
+def _ignore() -> None:
+    pass
 
 
 def frames_of(

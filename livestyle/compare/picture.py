@@ -24,9 +24,8 @@ def picture_checks(a: Facts, b: Facts) -> Iterator[Check]:
     yield _rate(a, b)
     yield _size(a, b)
     aspects = [1 / f.sample_aspect if f.orientation.swapped else f.sample_aspect for f in (a, b)]
-    yield check(
-        "pixel shape", aspects[0] == aspects[1], _pair(*(f"{one.numerator}:{one.denominator}" for one in aspects))
-    )
+    shapes = _pair(*(f"{one.numerator}:{one.denominator}" for one in aspects))
+    yield check("pixel shape", aspects[0] == aspects[1], shapes, must=not b.only_pictures)
     yield _colour(a, b)
 
 
@@ -58,7 +57,7 @@ def milliseconds(seconds: Fraction) -> str:
 def _timestamps(a: Facts, b: Facts) -> Check:
     if not a.pts or not b.pts:
         return skipped("timestamps", f"{(b if a.pts else a).path.name} has none")
-    worst, at, moved = Fraction(0), 0, moved_by(a, b)
+    worst, at, moved = Fraction(0), 0, _moved(a, b)
     for index, (before, after) in enumerate(zip(a.pts, b.pts, strict=False)):
         off = after * b.tick - before * a.tick - moved
         if abs(off) > abs(worst):
@@ -67,9 +66,16 @@ def _timestamps(a: Facts, b: Facts) -> Check:
     detail = f"first {milliseconds(first)}, last {milliseconds(last)}, worst {milliseconds(worst)}"
     if moved > 0:
         detail += f", all moved by {milliseconds(moved)}: the film starts before zero"
+    if moved < 0:
+        detail += f", all moved by {milliseconds(moved)}: a gif starts at zero"
     allowed = tick_of(a, b)
     fits = abs(worst) <= allowed and abs(last) <= allowed
     return check("timestamps", fits, detail if fits else f"{detail} at frame {at}; allowed {milliseconds(allowed)}")
+
+
+def _moved(a: Facts, b: Facts) -> Fraction:
+    """What a render must be moved by: no container shows what is before zero, and a gif starts there."""
+    return -a.times[0] if b.path.suffix.lower() == ".gif" else moved_by(a, b)
 
 
 def _duration(a: Facts, b: Facts) -> Check:
@@ -127,6 +133,8 @@ def is_padded(before: Size, after: Size) -> bool:
 
 def _colour(a: Facts, b: Facts) -> Check:
     detail = _pair(_tags(a), _tags(b))
+    if b.only_pictures:
+        return skipped("colour", f"{detail}: such pictures have no tags")
     if a.transfer in HDR and b.transfer not in HDR:
         tagged = _UNSPECIFIED not in (b.transfer, b.matrix)
         how = "tone-mapped" if tagged else "not tagged"

@@ -13,7 +13,7 @@ from .filters import LookUp, threads_for
 from .size import Size
 from .tone import is_hdr
 
-_UNSPECIFIED, _BT709, _BT2020 = 2, 1, (9, 10)  # AVCOL_SPC_*
+UNSPECIFIED, _BT709, _BT2020 = 2, 1, (9, 10)  # AVCOL_SPC_*
 _RGB = 0  # it has no matrix: the copy's is chosen as for an untagged film
 _BT601, _SMPTE240M = (4, 5, 6), 7
 _HALF_COLOUR = ("yuv420p", "yuv422p", "yuvj420p", "yuvj422p", "nv12", "p010")
@@ -33,7 +33,7 @@ def matrix_of(frame: av.VideoFrame) -> Colorspace:
         return Colorspace.ITU601
     if tag == _SMPTE240M:
         return Colorspace.SMPTE240M
-    untagged = tag in (_UNSPECIFIED, _RGB)
+    untagged = tag in (UNSPECIFIED, _RGB)
     if tag in _BT2020 or (untagged and is_hdr(frame)):
         return Colorspace.BT2020
     if tag == _BT709 or (untagged and frame.height >= HD_HEIGHT):
@@ -85,13 +85,13 @@ def _over_black(frame: av.VideoFrame, *, deep: bool) -> av.VideoFrame:
     return flat
 
 
-def to_yuv(image: Image, size: Size, matrix: Colorspace) -> av.VideoFrame:
-    """An image as a limited-range 4:2:0 frame of the given (even) size."""
+def to_yuv(image: Image, size: Size, matrix: Colorspace, pixels: str = "yuv420p") -> av.VideoFrame:
+    """An image as a limited-range frame of the given (even) size, 8 bits and 4:2:0 unless `pixels` says otherwise."""
     same = image.shape[:2] == (size.height, size.width)  # then only colour is scaled, best to the mean of its pixels
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     return frame.reformat(
         *size,
-        format="yuv420p",
+        format=pixels,
         dst_colorspace=matrix,
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
@@ -125,7 +125,7 @@ def as_420(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def tag(
-    codec: av.VideoCodecContext, matrix: Colorspace, *, primaries: int = _UNSPECIFIED, transfer: int = _UNSPECIFIED
+    codec: av.VideoCodecContext, matrix: Colorspace, *, primaries: int = UNSPECIFIED, transfer: int = UNSPECIFIED
 ) -> None:
     """Writes matrix, range, primaries and transfer into an encoder's settings.
 
@@ -135,5 +135,5 @@ def tag(
     usual = special.get(matrix, (6, 6, 6))  # AVCOL_*, H.273
     codec.color_range = int(ColorRange.MPEG)
     codec.colorspace = usual[0]
-    codec.color_primaries = primaries if primaries != _UNSPECIFIED else usual[1]
-    codec.color_trc = transfer if transfer != _UNSPECIFIED else usual[2]
+    codec.color_primaries = primaries if primaries != UNSPECIFIED else usual[1]
+    codec.color_trc = transfer if transfer != UNSPECIFIED else usual[2]

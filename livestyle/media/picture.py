@@ -14,7 +14,7 @@ from ..errors import InputError, OutputError
 from ..frame import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95}, ".jpeg": {"quality": 95}, ".webp": {"quality": 95}}
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95}, ".jpeg": {"quality": 95}, ".webp": {"quality": 95}}
 
 
 def open_rgb(path: Path) -> Pillow.Image:
@@ -59,7 +59,7 @@ def write_image(image: Image, target: Path) -> None:
     """Writes beside the target first, then renames. Raises OutputError if that fails."""
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
-        Pillow.fromarray(image).save(temporary, **_SAVE_OPTIONS.get(target.suffix.lower(), {}))
+        Pillow.fromarray(image).save(temporary, **SAVE_OPTIONS.get(target.suffix.lower(), {}))
         os.replace(temporary, target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error.strerror or error})") from error

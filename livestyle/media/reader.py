@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import av
 from av.container import InputContainer
@@ -18,7 +19,7 @@ from .color import is_plain, matrix_of, to_rgb
 from .damage import Promise
 from .decoder import Decoder
 from .filters import LookUp, deinterlaced
-from .frame_times import times_of
+from .frame_times import FrameTimes, times_of
 from .orientation import orientation_of
 from .size import MAX_PIXELS, Size, fit
 from .start import before_zero
@@ -53,6 +54,19 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: may not be read; check its permissions")
 
 
+class Pictures(Protocol):
+    """Decoded frames in the order shown.
+
+    `damaged` counts what does not decode, `hidden` what gives no picture, `flawed` frames with errors in them.
+    """
+
+    damaged: int
+    hidden: int
+    flawed: int
+
+    def __iter__(self) -> Iterator[av.VideoFrame]: ...
+
+
 class FilmReader:
     """A film's frames in order, and the facts a writer needs. A context manager; iterate it once.
 
@@ -67,22 +81,28 @@ class FilmReader:
         before_zero: seconds by which the film has to be moved to start at zero; no container shows what is before.
         expected_frames: how many the container promises; None if it does not say.
         warnings: how the frames differ from what is coded, so far, a line each.
+        has_streams: whether there may be more in it than pictures.
 
     Raises InputError if there is no video in it, none of it decodes or it is too large.
     """
 
+    has_streams = True
+
     def __init__(self, path: Path | str, *, size: Size | int | None = None, max_pixels: int = MAX_PIXELS) -> None:
-        self.path = path  # a str is an address, such as rtsp://...
-        self.warnings: list[str] = []
-        self._max_pixels = max_pixels
-        self._tone_map: LookUp | None = None
-        self._changed = False
+        self._learn_source(path, max_pixels)
         self._container = open_film(path, max_pixels=max_pixels)
         try:
             self._open(size)
         except BaseException:
             self._container.close()
             raise
+
+    def _learn_source(self, path: Path | str, max_pixels: int) -> None:
+        self.path = path  # a str is an address, such as rtsp://...
+        self.warnings: list[str] = []
+        self._max_pixels = max_pixels
+        self._tone_map: LookUp | None = None
+        self._changed = False
 
     def _open(self, size: Size | int | None) -> None:
         stream = main_video(self._container)
@@ -92,14 +112,10 @@ class FilmReader:
             raise InputError(f"{self.path}: no video stream in it that can be decoded")
         self._stream = stream
         self._refuse_over_limit(stream.codec_context.width, stream.codec_context.height)
-        self._decoder = Decoder(self._container, stream, max_pixels=self._max_pixels)
-        self._frames = deinterlaced(self._decoder, self._say)
-        self._first = next(self._frames, None)
-        if self._first is None:
-            raise InputError(f"{self.path}: {self._no_frame(stream)}")
-        self._refuse_over_limit(self._first.width, self._first.height)
-        self._learn_picture(self._first, size)
+        self._decoder: Pictures = Decoder(self._container, stream, max_pixels=self._max_pixels)
+        self._begin(size, stream.sample_aspect_ratio or Fraction(1))
         self.time_base: Fraction = stream.time_base or Fraction(1, 90000)
+        assert self._first is not None
         first = times_of(stream).of(self._first) * self.time_base
         self.before_zero = before_zero(self._container, first, self.time_base)
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
@@ -107,8 +123,17 @@ class FilmReader:
         self._end = first
         self.expected_frames = self._promise.expected(0) or None
 
-    def _no_frame(self, stream: av.VideoStream) -> str:
-        if stream.codec_context.width:
+    def _begin(self, size: Size | int | None, sample_aspect: Fraction) -> None:
+        """Decodes the first frame and learns from it."""
+        self._frames = deinterlaced(self._decoder, self._say)
+        self._first = next(self._frames, None)
+        if self._first is None:
+            raise InputError(f"{self.path}: {self._no_frame()}")
+        self._refuse_over_limit(self._first.width, self._first.height)
+        self._learn_picture(self._first, size, sample_aspect)
+
+    def _no_frame(self) -> str:
+        if self._stream.codec_context.width:
             return "no frame of it can be decoded"
         larger = f"if its frames have more than {self._max_pixels} pixels, allow that with --max-pixels"
         return f"no frame of it can be decoded; {larger}"
@@ -120,14 +145,13 @@ class FilmReader:
                 f"allow more with --max-pixels {width * height}"
             )
 
-    def _learn_picture(self, frame: av.VideoFrame, size: Size | int | None) -> None:
+    def _learn_picture(self, frame: av.VideoFrame, size: Size | int | None, aspect: Fraction) -> None:
         self.coded_size = Size(frame.width, frame.height)
         self.orientation = orientation_of(frame)
         if not self.orientation.exact:
             self._say(f"turned by {self.orientation.angle:.0f} degrees; a multiple of 90 is taken")
         self.size = self.orientation.shown(self.coded_size)
         self.frame_size = fit(self.size, size)
-        aspect = self._stream.sample_aspect_ratio or Fraction(1)
         self.sample_aspect = 1 / aspect if self.orientation.swapped and aspect else aspect
         if is_hdr(frame):
             self.matrix, self.primaries, self.transfer = Colorspace.ITU709, _BT709, _BT709
@@ -149,12 +173,15 @@ class FilmReader:
 
     def __iter__(self) -> Iterator[Frame]:
         frame, self._first = self._first, None
-        times, index = times_of(self._stream), 0
+        times, index = self._frame_times(), 0
         while frame is not None:
             time = times.of(frame) * self.time_base
             self._end = time + 1 / self.rate
             yield Frame(self._image(frame), time, index, coded=frame if self._is_image(frame) else None)
             frame, index = next(self._frames, None), index + 1
+
+    def _frame_times(self) -> FrameTimes:
+        return times_of(self._stream)
 
     def _image(self, frame: av.VideoFrame) -> Image:
         if not self._changed and (frame.width, frame.height) != self.coded_size:

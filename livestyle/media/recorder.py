@@ -20,10 +20,11 @@ from av.video.reformatter import Colorspace
 from ..errors import OutputError
 from ..frame import Frame
 from ..pipeline import Closed, Handoff
-from .color import HD_HEIGHT, tag, to_yuv
+from .color import HD_HEIGHT, to_yuv
+from .encoding import H264, Coded, add_video
 from .microphone import Microphone, SoundTrack
 from .size import Size, pad_even
-from .writer import CRF, PRESET, check_target
+from .writer import check_target
 
 SUFFIXES = (".mp4",)
 _UNFINISHED = ".recording"  # not `.part`, which the next render of that name clears away
@@ -32,7 +33,6 @@ _TICK = Fraction(1, 90_000)  # seconds: the grain of the recording's times
 # Fragments of a second, which the last write turns into a plain MP4. Without B-frames, for the times of
 # fragments would start late with them, and so that a crash costs less.
 _CONTAINER = {"movflags": "+hybrid_fragmented", "frag_duration": "1000000", "max_interleave_delta": "2000000"}
-_ENCODER = {"crf": str(CRF), "preset": PRESET, "bf": "0"}
 
 
 def next_free(target: Path) -> Path:
@@ -146,12 +146,8 @@ class _Film:
         self._matrix = Colorspace.ITU709 if size.height >= HD_HEIGHT else Colorspace.ITU601
         self._file = _File(path)
         self._container: OutputContainer = av.open(self._file, "w", format="mp4", options=_CONTAINER)
-        self._stream = self._container.add_stream("libx264", rate=rate, options=_ENCODER)
-        codec = self._stream.codec_context
-        codec.width, codec.height = size.width + size.width % 2, size.height + size.height % 2
-        codec.pix_fmt = "yuv420p"
-        codec.time_base = self._stream.time_base = _TICK
-        tag(codec, self._matrix)
+        coded = Coded(size, rate, _TICK, self._matrix)
+        self._stream = add_video(self._container, H264, coded, bf="0")
         self._sound = SoundTrack(self._container, microphone) if microphone else None
         self._origin: Fraction | float = 0
         self._heard_from = 0.0  # the first picture on time.monotonic()'s clock

@@ -58,8 +58,13 @@ def working_size(size: Size, limit_pixels: int = WORKING_PIXELS) -> Size:
     return size if scale >= 1 else Size(max(1, int(size.width * scale)), max(1, int(size.height * scale)))
 
 
+def even(size: Size) -> Size:
+    """The size with odd sides made even: 4:2:0 needs them so."""
+    return Size(size.width + size.width % 2, size.height + size.height % 2)
+
+
 def pad_even(image: Image) -> Image:
-    """The image, an odd side made even by repeating its last row or column (4:2:0 needs even sides)."""
+    """The image, an odd side made even by repeating its last row or column."""
     height, width = image.shape[:2]
     if height % 2 == 0 and width % 2 == 0:
         return image

@@ -72,6 +72,20 @@ def _try_alone(source: Stream, output: OutputContainer) -> None:
             trial.close()  # some codecs cannot be finished without a packet
 
 
+class NoStreams:
+    """OtherStreams of a source that has only pictures."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.damaged = 0
+
+    def until(self, time: Fraction | None) -> Iterator[Packet[Any]]:
+        return iter(())
+
+    def close(self) -> None:
+        pass
+
+
 class OtherStreams:
     """All of a film but its main video, in step with the pictures: the film is opened a second time for it.
 

@@ -54,16 +54,19 @@ def copy_tags(source: InputContainer, output: OutputContainer, *, later: Fractio
 
     Chapters come that many seconds later.
     """
-    tags = _still_true(source.metadata)
-    room = _MP4_TAGS if output.format.name == "mp4" else None
+    tags = still_true(source.metadata)
+    kind = output.format.name
+    room = {"mp4": _MP4_TAGS, "gif": frozenset[str]()}.get(kind)
     output.metadata.update({name: text for name, text in tags.items() if room is None or name.lower() in room})
     chapters = source.chapters()
     for chapter in chapters:
-        chapter["metadata"] = _still_true(chapter["metadata"])
+        chapter["metadata"] = still_true(chapter["metadata"])
         ticks = round(later / (chapter["time_base"] or 1))
         chapter["start"], chapter["end"] = chapter["start"] + ticks, chapter["end"] + ticks
-    output.set_chapters(chapters)
-    return [name for name in tags if room is not None and name.lower() not in room]
+    if kind != "gif":
+        output.set_chapters(chapters)
+    lost = ["chapters"] if chapters and kind == "gif" else []
+    return lost + [name for name in tags if room is not None and name.lower() not in room]
 
 
 def copy_track_tags(source: Stream, target: Stream) -> list[str]:
@@ -85,14 +88,15 @@ def copy_track_tags(source: Stream, target: Stream) -> list[str]:
     return lost + [str(mark.name) for mark in marks & ~kept]
 
 
-def _still_true(metadata: Mapping[str, str]) -> dict[str, str]:
+def still_true(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The tags that hold for a render too."""
     tags = {name: text for name, text in metadata.items() if not OUTDATED.fullmatch(name)}
     # MPEG-4 tells some twice: location and location-eng.
     return {name: text for name, text in tags.items() if name[-4:-3] != "-" or tags.get(name[:-4]) != text}
 
 
 def _track_tags(metadata: Mapping[str, str]) -> dict[str, str]:
-    tags = {name.lower(): text for name, text in _still_true(metadata).items()}
+    tags = {name.lower(): text for name, text in still_true(metadata).items()}
     tags.pop("creation_time", None)  # the film's says when it was shot
     name = tags.pop("name", "") or metadata.get("handler_name", "")  # as MPEG-4 calls a title
     if name and not _MACHINE_NAME.search(name):

@@ -1,4 +1,4 @@
-"""Writing films: H.264 with the source's timestamps and sound, complete or not at all."""
+"""Writing films: the source's timestamps and sound around new pictures, complete or not at all."""
 
 from __future__ import annotations
 
@@ -18,26 +18,19 @@ from av.video.frame import PictureType
 
 from ..errors import OutputError
 from ..frame import Frame
-from .color import as_420, tag, to_yuv
+from .color import as_420, to_yuv
+from .encoders import choose_encoder
+from .encoding import CONTAINERS, PALETTE, USUAL, Coded, Encoding, add_video
+from .paletted import paletted
 from .reader import FilmReader
 from .size import Size, pad_even
-from .streams import OtherStreams
+from .streams import NoStreams, OtherStreams
 from .temporary import Temporary
 
-# FFmpeg's own format for .m4v has no room for most codecs and titles; it is MPEG-4 by another name.
-_FORMATS = {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska"}
-SUFFIXES = tuple(_FORMATS)
-CRF, PRESET = 20, "veryfast"  # x264: visually close to transparent on painted texture, at a small share of the time
-_FULL_CRF_FROM = 640 * 360  # pixels: in smaller pictures an error of the same size is a larger share of the picture
-_LOWEST_CRF = 8
-# Chroma finer than luma: an error of one step in it is two in blue. Cells of a flat gradient stay half a level nearer.
-CHROMA = "chroma-qp-offset=-3"
-
-
-def crf_for(size: Size) -> int:
-    """x264's constant rate factor for a picture: finer for small ones, whose bits are few anyway."""
-    halvings = math.log2(_FULL_CRF_FROM / (size.width * size.height))
-    return max(_LOWEST_CRF, round(CRF - 3 * max(0.0, halvings)))
+SUFFIXES = tuple(CONTAINERS)
+_LONGEST_REORDERING = 2**40  # ticks
+_GIF_TICK = Fraction(1, 100)  # seconds
+_GIF_SHORTEST = 2  # ticks: players show pictures with less for a tenth of a second
 
 
 def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes: tuple[str, ...]) -> None:
@@ -58,23 +51,33 @@ def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes
 
 
 class FilmWriter:
-    """An H.264 film (8 bit, 4:2:0) that appears under its name only when it is complete.
+    """A film that appears under its name only when it is complete.
 
-    Frames keep their exact times; all else in the source goes over as it is where the container permits.
+    They are H.264 (8 bit, 4:2:0) unless the container or `encoding` wants another codec, and keep their exact times.
+    All else in the source goes over as it is where the container permits.
     A context manager: left without an error it finishes the film, else it removes what was written.
 
     Args:
         target: the film to write; its suffix decides the container.
         source: the film the frames come from: size, time base, colour and the other streams are taken from it.
         size: of the output; None keeps the source's.
+        encoding: how the pictures are coded.
 
     Attributes:
+        encoder: what codes the pictures.
         warnings: what could not be carried over, a line each.
     """
 
-    def __init__(self, target: Path, source: FilmReader, *, size: Size | None = None) -> None:
+    def __init__(
+        self, target: Path, source: FilmReader, *, size: Size | None = None, encoding: Encoding = USUAL
+    ) -> None:
         self.target, self._source = target, source
         self._size = size or source.size
+        self.encoder = choose_encoder(encoding, target, self._size)
+        gif = target.suffix.lower() == ".gif"
+        self._tick = _GIF_TICK if gif else source.time_base
+        self._shortest = _GIF_SHORTEST if gif else 1  # containers refuse two frames at one time
+        self._late = Fraction(0)  # seconds
         try:
             self._file = Temporary(target)
         except OSError as error:
@@ -84,51 +87,64 @@ class FilmWriter:
         suffix = target.suffix.lower()
         try:
             self._container: OutputContainer | None = av.open(
-                str(self._file.path), "w", format=_FORMATS[suffix], options=_options(suffix, source.time_base)
+                str(self._file.path), "w", format=CONTAINERS[suffix].format, options=_options(suffix, source.time_base)
             )
         except (av.FFmpegError, OSError) as error:
             self._file.discard()
             raise self._refused(error) from error
         try:
             self._stream = self._add_video()
-            self._others = OtherStreams(source.path, self._container, self._stream, later=source.before_zero)
+            self._others: OtherStreams | NoStreams = NoStreams()
+            if source.has_streams:
+                self._others = OtherStreams(source.path, self._container, self._stream, later=source.before_zero)
         except BaseException:
             self.abort()
             raise
 
     def _add_video(self) -> av.VideoStream:
         assert self._container is not None
-        options = {"crf": str(crf_for(self._size)), "preset": PRESET, "x264-params": CHROMA}
-        stream = self._container.add_stream("libx264", rate=self._source.rate, options=options)
-        codec = stream.codec_context
-        codec.width, codec.height = self._size.width + self._size.width % 2, self._size.height + self._size.height % 2
-        codec.pix_fmt = "yuv420p"
-        codec.time_base = stream.time_base = self._source.time_base
-        codec.sample_aspect_ratio = self._source.sample_aspect
-        tag(codec, self._source.matrix, primaries=self._source.primaries, transfer=self._source.transfer)
+        source, encoder = self._source, self.encoder
+        colour = (source.matrix, source.primaries, source.transfer)
+        coded = Coded(self._size, source.rate, self._tick, *colour, source.sample_aspect)
+        try:
+            stream = add_video(self._container, encoder, coded)
+            stream.codec_context.open()
+        except (av.FFmpegError, ValueError) as error:
+            raise OutputError(f"{self.target}: {encoder.name} cannot code {self._size} ({error})") from error
         return stream
 
     def write(self, frame: Frame) -> None:
         """Encodes one frame; its image may have any size. Raises OutputError if the disk does not take it."""
         picture = self._picture(frame)
-        pts = round((frame.time + self._source.before_zero) / self._source.time_base)
-        if self._last_pts is not None and pts <= self._last_pts:
-            pts = self._last_pts + 1  # containers refuse two frames at one time; never drop one
-        picture.pts, picture.time_base = pts, self._source.time_base
+        time = frame.time + self._source.before_zero
+        pts = round(time / self._tick)
+        if self._last_pts is not None:
+            pts = max(pts, self._last_pts + self._shortest)  # never drop one
+        picture.pts, picture.time_base = pts, self._tick
         self._last_pts = pts
+        self._late = max(self._late, pts * self._tick - time)
         self._mux(self._stream.encode(picture))
         self._carry_others(frame.time)
 
     def _picture(self, frame: Frame) -> av.VideoFrame:
         """What is to be coded: the film's own picture where it is untouched, for RGB would cost it some colour."""
+        if self.encoder.pixels == PALETTE:
+            return paletted(frame.image, self._size)
         codec, coded = self._stream.codec_context, frame.coded
         size = Size(codec.width, codec.height)
-        if isinstance(coded, av.VideoFrame) and (coded.width, coded.height) == size:
+        if (
+            self.encoder.pixels == "yuv420p"
+            and isinstance(coded, av.VideoFrame)
+            and (coded.width, coded.height) == size
+        ):
             picture = as_420(coded)
             picture.pict_type = PictureType.NONE  # else the encoder would take it for an order
             return picture
         exact = frame.image.shape[:2] == (self._size.height, self._size.width)
-        return to_yuv(pad_even(frame.image) if exact else frame.image, size, self._source.matrix)
+        shown = pad_even(frame.image) if exact else frame.image
+        picture = to_yuv(shown, size, self._source.matrix, self.encoder.pixels)
+        picture.color_primaries, picture.color_trc = codec.color_primaries, codec.color_trc  # ProRes has them in each
+        return picture
 
     def _carry_others(self, until: Fraction | None) -> None:
         assert self._container is not None
@@ -144,6 +160,7 @@ class FilmWriter:
         assert self._container is not None
         try:
             for packet in packets:
+                _mend(packet)
                 self._container.mux(packet)
         except (av.FFmpegError, OSError) as error:
             raise self._refused(error) from error
@@ -158,6 +175,11 @@ class FilmWriter:
         self._mux(self._stream.encode(None))
         self._carry_others(None)
         self.warnings += self._others.warnings
+        if self.encoder.pixels == PALETTE and self._late > _GIF_TICK:
+            self.warnings.append(
+                f"{self.target}: players show no more than 50 pictures a second of a gif; it takes "
+                f"{float(self._late):.2f} s longer"
+            )
         if self._others.damaged:
             self.warnings.append(
                 f"{self._source.path}: {self._others.damaged} damaged packets of sound or subtitles are left out"
@@ -193,8 +215,15 @@ class FilmWriter:
             self.abort()
 
 
+def _mend(packet: Packet[Any]) -> None:
+    """Gives a packet a decoding time that can be: of films of two frames, x265 makes up the first ones."""
+    pts, dts = packet.pts, packet.dts
+    if pts is not None and dts is not None and not pts - _LONGEST_REORDERING <= dts <= pts:
+        packet.dts = pts
+
+
 def _options(suffix: str, time_base: Fraction) -> dict[str, str]:
-    if suffix == ".mkv":
+    if suffix not in (".mp4", ".m4v", ".mov"):
         return {}
     # A late start is written in the movie's own time scale: in the usual milliseconds it would move the film.
     options = {"movie_timescale": str(min(math.lcm(1000, time_base.denominator), 2**31 - 1))}

@@ -135,7 +135,7 @@ def load_loss_network(source: str | Path) -> LossNetwork:
         if "features.0.weight" in weights:
             return _from_vgg(weights)
         if "conv11.weight" in weights:
-            return _from_student(weights)
+            return student_from(weights)
     except KeyError as error:
         raise InputError(f"{path}: not a whole loss network, it lacks {error}") from error
     raise InputError(f"{path}: neither features.N.weight (VGG) nor convBL.weight (a student) in the file")
@@ -169,7 +169,8 @@ def _from_vgg(weights: dict[str, Tensor]) -> LossNetwork:
     return LossNetwork(convs, pad_mode="constant", first=first)
 
 
-def _from_student(weights: dict[str, Tensor]) -> LossNetwork:
+def student_from(weights: dict[str, Tensor]) -> LossNetwork:
+    """The student in the tensors `convBL.weight`, `convBL.bias` and `convBL_aux`; it shares their memory."""
     names = sorted(m[1] for key in weights if (m := re.fullmatch(r"conv([1-5]\d)\.weight", key)))
     convs = []
     for name in names:

@@ -1,0 +1,117 @@
+"""GIF, in and out: every picture, its time to a hundredth of a second, good colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from conftest import SAMPLE, MakeFilm, frame_times, gradient, images_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livestyle import load, stylize_film
+from livestyle.compare import compare_films
+from livestyle.media.paletted import paletted
+from livestyle.media.size import Size
+
+TICK = Fraction(1, 100)  # seconds: all the time a gif can tell
+RATES = [Fraction(1001, 24000), Fraction(1001, 30000), Fraction(1, 50), Fraction(1, 12), Fraction(1, 2)]
+
+
+def render(source: Path, target: Path, **options: object) -> list[str]:
+    """A neutral render; what it warns of."""
+    return list(stylize_film(source, target, load("none"), **options).warnings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tick", RATES)
+def test_every_frame_keeps_its_time(tick: Fraction, make_film: MakeFilm, tmp_path: Path) -> None:
+    film, target = make_film(pts=range(40), time_base=tick), tmp_path / "out.gif"
+    assert render(film, target) == []
+    before, after = frame_times(film), frame_times(target)
+    assert len(before) == len(after) == 40
+    assert max(abs(a - b) for a, b in zip(after, before, strict=True)) <= TICK / 2
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.integers(20, 3000), min_size=1, max_size=20))
+def test_uneven_times_are_kept(tmp_path_factory: pytest.TempPathFactory, gaps: list[int]) -> None:
+    folder = tmp_path_factory.mktemp("uneven")
+    film, moments = folder / "in.mkv", [sum(gaps[:count]) for count in range(len(gaps) + 1)]
+    with av.open(str(film), "w") as container:
+        video = container.add_stream("ffv1", rate=25)
+        video.width, video.height, video.pix_fmt = 16, 16, "yuv420p"
+        for moment in moments:
+            frame = av.VideoFrame.from_ndarray(gradient(16, 16, shift=moment), format="rgb24")
+            frame.pts, frame.time_base = moment, Fraction(1, 1000)
+            video.codec_context.time_base = Fraction(1, 1000)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    render(film, folder / "out.gif")
+    after = frame_times(folder / "out.gif")
+    assert len(after) == len(moments)
+    assert max(abs(a - Fraction(b, 1000)) for a, b in zip(after, moments, strict=True)) <= TICK
+
+
+def test_a_film_that_is_too_fast_for_players_is_told(make_film: MakeFilm, tmp_path: Path) -> None:
+    film, target = make_film(pts=range(60), time_base=Fraction(1, 60)), tmp_path / "out.gif"
+    (warning,) = render(film, target)
+    assert warning.startswith(f"{target}: players show no more than 50 pictures a second of a gif")
+    assert frame_times(target) == [2 * index * TICK for index in range(60)]
+
+
+def test_a_gif_starts_at_zero(make_film: MakeFilm, tmp_path: Path) -> None:
+    film, target = make_film(pts=range(50, 62)), tmp_path / "out.gif"
+    render(film, target)
+    assert frame_times(target) == [index * Fraction(1, 25) for index in range(12)]
+    assert [check.name for check in compare_films(film, target) if check.broken] == []
+
+
+@pytest.mark.parametrize("size", [(65, 47), (1, 1), (320, 180)])
+def test_odd_sizes_need_no_padding(size: tuple[int, int], make_film: MakeFilm, tmp_path: Path) -> None:
+    target = tmp_path / "out.gif"
+    render(make_film(size=size, pts=range(3)), target)
+    assert images_of(target)[0].shape == (size[1], size[0], 3)
+
+
+def test_ffmpeg_sees_the_same_gif(make_film: MakeFilm, ffmpeg: Callable[..., bytes], tmp_path: Path) -> None:
+    film, target = make_film(size=(96, 64)), tmp_path / "out.gif"
+    render(film, target)
+    raw = ffmpeg("-i", target, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    seen = np.frombuffer(raw, np.uint8).reshape(-1, 64, 96, 3)
+    assert len(seen) == 12
+    for before, after in zip(images_of(film), seen, strict=True):
+        cells = (after.astype(int) - before).reshape(8, 8, 8, 12, 3).mean(axis=(1, 3))
+        assert np.abs(cells).max() <= 6
+
+
+def test_a_palettes_colours_are_good_on_a_painting() -> None:
+    image = images_of(SAMPLE)[0]
+    shown = paletted(image, Size(640, 360)).reformat(format="rgb24").to_ndarray().astype(int)
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) in range(200, 257)
+    assert np.abs(shown - image).mean() < 6
+    assert np.abs((shown - image).reshape(9, 40, 16, 40, 3).mean(axis=(1, 3))).max() < 6
+
+
+def test_what_a_gif_cannot_hold_is_told(make_film: MakeFilm, tmp_path: Path) -> None:
+    film = make_film(sound=True)
+    assert render(film, tmp_path / "out.gif") == [f"{film}: sound track 1 (aac) does not fit into gif and is left out"]
+
+
+@pytest.mark.parametrize("target", ["out.gif", "out.mp4", "out.webm"])
+def test_a_gif_goes_in_too(target: str, ffmpeg: Callable[..., bytes], tmp_path: Path) -> None:
+    film = tmp_path / "in.gif"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x192:r=10:d=1", film)
+    render(film, tmp_path / target)
+    assert frame_times(tmp_path / target) == frame_times(film) == [index * Fraction(1, 10) for index in range(10)]
+    broken = [check for check in compare_films(film, tmp_path / target) if check.broken]
+    assert broken == []
+
+
+def test_a_gif_repeats_for_ever(make_film: MakeFilm, tmp_path: Path) -> None:
+    render(make_film(), tmp_path / "out.gif")
+    content = (tmp_path / "out.gif").read_bytes()
+    assert content[content.index(b"NETSCAPE2.0") + 11 :][:5] == b"\x03\x01\x00\x00\x00"
