@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__, cli_compare, cli_live
-from .cli_options import RateType, SizeType, encoding_options, open_stylizer, progress, say, style_options
+from .cli_options import (
+    Fraction01,
+    RateType,
+    SizeType,
+    encoding_options,
+    keep_color_option,
+    open_stylizer,
+    progress,
+    say,
+    style_options,
+)
 from .completion import StyleType
 from .errors import LivestyleError
 from .settings import use_settings
@@ -48,6 +58,10 @@ for _command in (*cli_live.COMMANDS, cli_compare.compare):
 @click.option("--out-size", type=SizeType(), help="The output's size, if not the input's.")
 @encoding_options
 @click.option("--rate", type=RateType(), help="Pictures a second of an image sequence; 25 if not given.")
+@click.option("--steady", type=Fraction01(), default=0.0, show_default=True, help="Against flicker: 0 for none, to 1.")
+@keep_color_option
+@click.option("--resume", is_flag=True, help="Go on where a render was interrupted; segments are kept until the end.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Segments rendered at once; the bits do not depend on it.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing target.")
 @click.option(
     "--max-pixels", type=click.IntRange(min=1), default=2**26, show_default=True, help="Refuse larger frames."
@@ -59,6 +73,10 @@ def video(
     out_size: Size | int | None,
     encoding: Encoding,
     rate: Fraction | None,
+    steady: float,
+    keep_color: float,
+    resume: bool,
+    workers: int | None,
     overwrite: bool,
     max_pixels: int,
     quiet: bool,
@@ -91,6 +109,10 @@ def video(
                     out_size=out_size,
                     **options,
                     on_encoder=lambda encoder: say(f"{target}: {encoder.describe()}", quiet or encoding == USUAL),
+                    steady=steady,
+                    keep_color=keep_color,
+                    resume=resume,
+                    workers=workers,
                     on_frame=on_frame,
                 )
             for warning in result.warnings:
@@ -112,17 +134,20 @@ def video(
 @click.argument("target", type=click.Path(path_type=Path))
 @style_options
 @click.option("--out-size", type=SizeType(), help="The output's size, if not the input's.")
+@keep_color_option
 @click.option("--overwrite", is_flag=True, help="Replace an existing target.")
 def image(
     source: Path,
     target: Path,
     size: Size | int | None,
     out_size: Size | int | None,
+    keep_color: float,
     overwrite: bool,
     quiet: bool,
     **engine: Any,
 ) -> None:
     """Style a still picture."""
+    from .effects import keep_color as colored
     from .media.picture import SUFFIXES, read_image, resize, write_image
     from .media.size import Size, fit
     from .media.writer import check_target
@@ -131,7 +156,8 @@ def image(
     check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
     full = Size(picture.shape[1], picture.shape[0])
     with open_stylizer(quiet, **engine) as stylizer:
-        styled = stylizer(resize(picture, fit(full, size)))
+        original = resize(picture, fit(full, size))
+        styled = colored(original, stylizer(original), keep_color)
     write_image(resize(styled, fit(full, out_size)), target)
 
 

@@ -74,6 +74,9 @@ CODECS = (  # those of media.encoders, which takes long to import
     "vp9",
     "prores",
 )
+keep_color_option = click.option(
+    "--keep-color", type=Fraction01(), default=0.0, show_default=True, help="How much of the input's colour stays."
+)
 _STYLE_HELP = "A name, a file, none, or a:0.7+b:0.3."
 
 

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-from .errors import InputError, Stalled
+from .errors import InputError, OutputError, Stalled
 from .media.encoders import choose_encoder
 from .media.encoding import USUAL, Encoder, Encoding
 from .media.reader import FilmReader
@@ -18,7 +17,10 @@ from .media.sequence_writer import SequenceWriter, check_sequence_target, is_seq
 from .media.size import MAX_PIXELS, Size, fit, working_size
 from .media.writer import SUFFIXES, FilmWriter, check_target
 from .pipeline import Stats, run, within
+from .resume import Job, render_segments
+from .segments import Finish, Finisher
 from .stylizer import Stylizer
+from .work_folder import remove_left
 
 PATIENCE = 60.0  # seconds without a frame after which a film is given up: a disk that is gone, a decoder that loops
 
@@ -42,7 +44,7 @@ def check_film(
     max_pixels: int = MAX_PIXELS,
 ) -> None:
     """Raises the InputError, OutputError or DeviceError that rendering these would begin with; touches nothing."""
-    with _open(source, max_pixels=max_pixels, rate=rate) as reader:
+    with _open(source, lambda: open_reader(source, max_pixels=max_pixels, rate=rate)) as reader:
         _check_target(target, source, encoding, overwrite=overwrite)
         if not is_sequence_target(target):
             choose_encoder(encoding, target, fit(reader.size, out_size))
@@ -71,6 +73,10 @@ def stylize_film(
     overwrite: bool = False,
     encoding: Encoding = USUAL,
     rate: Fraction | None = None,
+    steady: float = 0.0,
+    keep_color: float = 0.0,
+    resume: bool = False,
+    workers: int | None = None,
     max_pixels: int = MAX_PIXELS,
     on_frame: Callable[[Stats, int | None], object] | None = None,
     on_encoder: Callable[[Encoder], object] | None = None,
@@ -86,33 +92,72 @@ def stylize_film(
         overwrite: replace an existing target.
         encoding: codec, quality and encoder of the output's pictures.
         rate: pictures a second of an image sequence, 25 if not given; films have times of their own.
+        steady: against flicker: 0 for none, 1 the steadiest.
+        keep_color: how much of the film's colour stays: 0 for none, 1 for all.
+        resume: render in segments, kept in a hidden folder beside the target until the film is complete; go on with
+            those that an interrupted render left there.
+        workers: how many segments are rendered at once; the bits do not depend on it. None, without `resume`, for a
+            film that is not cut into segments.
         max_pixels: a film with larger frames is refused.
         on_encoder: called once with what will code the pictures, before the first of them.
-        on_frame: called after each frame with the figures so far and the number of frames to expect, if known.
+        on_frame: called after each frame with the figures so far and the number of frames to expect, if known;
+            from any thread, but one at a time.
 
-    Raises InputError, OutputError or DeviceError, and leaves nothing behind.
+    Raises InputError, OutputError or DeviceError, and leaves nothing behind but, with `resume`, the hidden folder.
     """
     source, target = Path(source), Path(target)
-    with _open(source, size=size, max_pixels=max_pixels, rate=rate) as reader:
+
+    def open_film() -> FilmReader:
+        reader = open_reader(source, size=size, max_pixels=max_pixels, rate=rate)
         if size is None:
             _fit_memory(reader, stylizer)
+        return reader
+
+    finish = Finish(steady, keep_color)
+    if finish and stylizer.neutral:  # the input itself stays so, bit for bit
+        finish = Finish()
+    with _open(source, open_film) as reader:
         _check_target(target, source, encoding, overwrite=overwrite)
+        full = fit(reader.size, out_size)
+        if resume or workers is not None:
+            _refuse_to_cut(source, target)
+            encoder = choose_encoder(encoding, target, full)
+            if on_encoder:
+                on_encoder(encoder)
+            job = Job(target, open_film, stylizer, full, encoding, encoder, finish, PATIENCE)
+            stats, said = render_segments(job, reader, resume=resume, workers=workers or 1, on_frame=on_frame)
+            return FilmResult(stats, tuple(said))
         report = (lambda stats: on_frame(stats, reader.expected_frames)) if on_frame else None
-        with _writer(target, reader, fit(reader.size, out_size), encoding) as writer:
+        in_order = Finisher(finish) if finish else None
+        with _writer(target, reader, full, encoding) as writer:
             if on_encoder:
                 on_encoder(writer.encoder)
-            stats = run(reader, stylizer, writer.write, lanes=stylizer.lanes, patience=PATIENCE, on_frame=report)
-        warnings = [*reader.warnings, *writer.warnings]
-        damage = reader.damage(stats.frames)
-        warnings += [damage] if damage else []
-        return FilmResult(stats, tuple(warnings))
+            stats = run(
+                reader,
+                stylizer,
+                writer.write,
+                lanes=stylizer.lanes,
+                patience=PATIENCE,
+                finish=in_order,
+                on_frame=report,
+            )
+        remove_left(target)
+        return FilmResult(stats, (*reader.report(stats.frames), *writer.warnings))
+
+
+def _refuse_to_cut(source: Path, target: Path) -> None:
+    """Raises OutputError for what is no film, or none that can be joined of segments."""
+    if is_sequence_target(target) or target.suffix.lower() == ".gif":
+        raise OutputError(f"{target}: --resume and --workers make films, no gif and no image sequences; leave them out")
+    if not source.is_file():
+        raise OutputError(f"{source}: --resume and --workers take films, no image sequences; leave them out")
 
 
 @contextmanager
-def _open(source: Path, **how: Any) -> Iterator[FilmReader]:
-    """The reader of a film or sequence; of a stall, now or later, is said which film it is."""
+def _open(source: Path, make: Callable[[], FilmReader]) -> Iterator[FilmReader]:
+    """The reader that `make` gives; of a stall, now or later, is said which film it is."""
     try:
-        with within(PATIENCE, lambda: open_reader(source, **how)) as reader:
+        with within(PATIENCE, make) as reader:
             yield reader
     except Stalled as stall:
         raise InputError(f"{source}: {stall}") from None

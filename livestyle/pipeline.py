@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from .errors import Stalled
 from .frame import Frame, Image
 
 T = TypeVar("T")
+Styled: TypeAlias = tuple[Frame, Image]  # what came, and what became of it
+Finish: TypeAlias = Callable[[Frame, Image], Image]
 
 
 class Closed(Exception):
@@ -80,9 +82,14 @@ MEASURED_FRAMES = 10_000  # the newest that a run keeps figures of: a camera may
 
 @dataclass
 class Stats:
-    """What a run did: frames written, frames forgotten, and the newest frames' milliseconds in each stage."""
+    """What a run did: frames written, frames forgotten, and the newest frames' milliseconds in each stage.
+
+    Attributes:
+        earlier: how many of the frames were written by a run before, which was interrupted.
+    """
 
     frames: int = 0
+    earlier: int = 0
     dropped: int = 0
     seconds: float = 0.0
     stage_ms: dict[str, deque[float]] = field(
@@ -94,9 +101,9 @@ class Stats:
     @property
     def fps(self) -> float:
         """Frames written per second of the whole run."""
-        return self.frames / self.seconds if self.seconds else 0.0
+        return (self.frames - self.earlier) / self.seconds if self.seconds else 0.0
 
-    @contextmanager
+    @contextlib.contextmanager
     def measure(self, stage: str) -> Iterator[None]:
         """Adds the time spent inside to a stage, unless it fails."""
         began = time.perf_counter()
@@ -108,7 +115,7 @@ class Stats:
         since = self._waits_since
         return 0.0 if since is None else time.perf_counter() - since
 
-    @contextmanager
+    @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
         """The source is being asked for a frame inside."""
         self._waits_since = time.perf_counter()
@@ -131,19 +138,21 @@ def run(
     live: bool = False,
     lanes: int = 1,
     patience: float | None = None,
+    finish: Finish | None = None,
     on_frame: Callable[[Stats], object] | None = None,
 ) -> Stats:
     """Every frame of `source`, styled and written in order; the source and the engine run in threads of their own.
 
     A film waits (nothing is lost); `live` forgets the oldest waiting frame and counts it. `write` runs in the
     caller's thread; it ends the run by returning False. A failure in any stage is raised here, and no thread is left.
-    `lanes` frames are in the engine at once: `stylize` is then called from as many threads. Raises Stalled if the
-    source needs more than `patience` seconds for a frame; its thread, perhaps blocked for ever, is then not waited for.
+    `lanes` frames are in the engine at once: `stylize` is then called from as many threads. `finish` sees each frame
+    and its styled image in order, and gives the image that is written. Raises Stalled if the source needs more than
+    `patience` seconds for a frame; its thread, perhaps blocked for ever, is then not waited for.
     """
     stats = Stats()
     decoded: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
     styled: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
-    engine = _engine(decoded, stylize, stats, lanes)
+    engine = _finished(_engine(decoded, stylize, stats, lanes), finish)
     threads = [
         # A daemon: a read that never returns must not keep the program alive.
         threading.Thread(target=_stage, args=(_timed(source, stats), decoded), name="livestyle-source", daemon=True),
@@ -256,19 +265,27 @@ def _timed(source: Iterable[Frame], stats: Stats) -> Iterator[Frame]:
         yield frame
 
 
-def _engine(frames: Iterable[Frame], stylize: Callable[[Image], Image], stats: Stats, lanes: int) -> Iterator[Frame]:
-    def styled(frame: Frame) -> Frame:
+def _engine(
+    frames: Iterable[Frame], stylize: Callable[[Image], Image], stats: Stats, lanes: int
+) -> Generator[Styled, None, None]:
+    def styled(frame: Frame) -> Styled:
         with stats.measure("engine"):
-            return frame.with_image(stylize(frame.image))
+            return frame, stylize(frame.image)
 
     if lanes == 1:
         yield from map(styled, frames)
         return
     with ThreadPoolExecutor(lanes, thread_name_prefix="livestyle-lane") as pool:
-        working: deque[Future[Frame]] = deque()
+        working: deque[Future[Styled]] = deque()
         for frame in frames:
             working.append(pool.submit(styled, frame))
             if len(working) > lanes:
                 yield working.popleft().result()
         for future in working:
             yield future.result()
+
+
+def _finished(engine: Generator[Styled, None, None], finish: Finish | None) -> Iterator[Frame]:
+    with contextlib.closing(engine):
+        for frame, image in engine:
+            yield frame.with_image(finish(frame, image) if finish else image)

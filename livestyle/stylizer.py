@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,12 +35,21 @@ class Stylizer:
         device: what really runs.
         notes: what a user should know about this choice of styles, a line each.
         lanes: how many calls at once, from as many threads, make the most of the device.
+        files: the style files in it.
     """
 
-    def __init__(self, name: str, parts: Sequence[Part], *, strength: float = 1.0, lanes: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        parts: Sequence[Part],
+        *,
+        strength: float = 1.0,
+        lanes: int = 1,
+        files: Sequence[Path] = (),
+    ) -> None:
         if not 0 <= strength <= 1:
             raise InputError(f"strength {strength}: give a number from 0 (the input) to 1 (the full style)")
-        self.name, self.strength, self.lanes = name, strength, lanes
+        self.name, self.strength, self.lanes, self.files = name, strength, lanes, tuple(files)
         self._parts = parts
         self.device = next((part.backend.device for part in parts if part.backend), "no network runs")
         networks = sum(part.backend is not None for part in parts)
@@ -63,6 +73,14 @@ class Stylizer:
     def neutral(self) -> bool:
         """Whether pictures pass as they are."""
         return self.strength == 0 or not any(part.backend for part in self._parts)
+
+    @property
+    def recipe(self) -> list[object]:
+        """What the pictures depend on beside the files: strength, and each part's weight and code."""
+        codes = [
+            hashlib.sha256(part.code.tobytes()).hexdigest() if part.code is not None else "" for part in self._parts
+        ]
+        return [self.strength, *([part.weight, code] for part, code in zip(self._parts, codes, strict=True))]
 
     def close(self) -> None:
         """Frees the networks. Twice is fine."""
@@ -96,8 +114,14 @@ def load(
     if device not in DEVICES:
         raise InputError(f"device '{device}': choose one of {', '.join(DEVICES)}")
     lanes = (threads or cores()) if film else 1
-    parts = compose(str(style), lambda artifact: OnnxBackend(artifact, device=device, threads=threads, lanes=lanes))
-    return Stylizer(str(style), parts, strength=strength, lanes=lanes)
+    files: list[Path] = []
+
+    def open_backend(artifact: Artifact) -> Backend:
+        files.append(artifact.path)
+        return OnnxBackend(artifact, device=device, threads=threads, lanes=lanes)
+
+    parts = compose(str(style), open_backend)
+    return Stylizer(str(style), parts, strength=strength, lanes=lanes, files=files)
 
 
 def compose(style: str, open_backend: Callable[[Artifact], Backend]) -> list[Part]:

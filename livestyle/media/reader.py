@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -65,6 +67,20 @@ class Pictures(Protocol):
     flawed: int
 
     def __iter__(self) -> Iterator[av.VideoFrame]: ...
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded frame: its time in seconds and its number; `image` converts it; `coded` as in Frame."""
+
+    time: Fraction
+    index: int
+    image: Callable[[], Image]
+    coded: av.VideoFrame | None
+
+    def frame(self, time: Fraction | None = None) -> Frame:
+        """It, converted; at another time than its own if one is given."""
+        return Frame(self.image(), self.time if time is None else time, self.index, coded=self.coded)
 
 
 class FilmReader:
@@ -171,40 +187,50 @@ class FilmReader:
         errors = f", {flawed} of them with errors" if flawed else ""
         return f"{self.path}: damaged; {decoded} of {max(expected, decoded)} frames decoded{errors}"
 
+    def report(self, decoded: int) -> list[str]:
+        """What is to be said of a film that was read to its end, that many frames of it."""
+        damage = self.damage(decoded)
+        return [*self.warnings, damage] if damage else self.warnings
+
     def __iter__(self) -> Iterator[Frame]:
+        for picture in self.pictures():
+            yield picture.frame()
+
+    def pictures(self) -> Iterator[Picture]:
+        """Every frame, decoded but not converted: those that nobody wants cost little."""
         frame, self._first = self._first, None
         times, index = self._frame_times(), 0
         while frame is not None:
             time = times.of(frame) * self.time_base
             self._end = time + 1 / self.rate
-            yield Frame(self._image(frame), time, index, coded=frame if self._is_image(frame) else None)
+            self._take_note(frame)
+            yield Picture(time, index, partial(self._image, frame), frame if self._is_image(frame) else None)
             frame, index = next(self._frames, None), index + 1
 
     def _frame_times(self) -> FrameTimes:
         return times_of(self._stream)
-
-    def _image(self, frame: av.VideoFrame) -> Image:
-        if not self._changed and (frame.width, frame.height) != self.coded_size:
-            self._changed = True
-            self._say(
-                f"the size changes from {self.coded_size} to {frame.width}x{frame.height} on the way; "
-                f"every frame is scaled to the first one's"
-            )
-        image = to_rgb(frame, self.orientation.shown(self.frame_size), tone_map=self._tone_map_for(frame))
-        return self.orientation.apply(image)
 
     def _is_image(self, frame: av.VideoFrame) -> bool:
         """Whether the frame as coded is what is shown, in the film's own colours."""
         as_coded = Size(frame.width, frame.height) == self.coded_size == self.frame_size
         return as_coded and self.orientation.upright and is_plain(frame) and matrix_of(frame) == self.matrix
 
-    def _tone_map_for(self, frame: av.VideoFrame) -> LookUp | None:
-        if not is_hdr(frame):
-            return None
-        if self._tone_map is None:
+    def _take_note(self, frame: av.VideoFrame) -> None:
+        """Of what a frame says for itself and those after it."""
+        if not self._changed and (frame.width, frame.height) != self.coded_size:
+            self._changed = True
+            self._say(
+                f"the size changes from {self.coded_size} to {frame.width}x{frame.height} on the way; "
+                f"every frame is scaled to the first one's"
+            )
+        if self._tone_map is None and is_hdr(frame):
             self._say("HDR; tone-mapped to SDR (BT.709)")
             self._tone_map = tone_map_for(frame)
-        return self._tone_map
+
+    def _image(self, frame: av.VideoFrame) -> Image:
+        tone_map = self._tone_map if is_hdr(frame) else None
+        image = to_rgb(frame, self.orientation.shown(self.frame_size), tone_map=tone_map)
+        return self.orientation.apply(image)
 
     def close(self) -> None:
         """Twice is fine."""

@@ -19,17 +19,20 @@ class Temporary:
 
     Files that earlier writers of the same target left behind, killed, are removed first.
 
+    Args:
+        folder: where it lies, on the target's disk, if not beside the target.
+
     Attributes:
         path: what to write to; its suffix is the target's.
 
     Raises OSError if it cannot be made.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, folder: Path | None = None) -> None:
         self._target = target
         remove_stale(target)
-        self.path = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
-        self._file: int | None = _open_locked(self.path)
+        self.path = (folder or target.parent) / f".{target.stem}.{os.getpid()}.part{target.suffix}"
+        self._file: int | None = open_locked(self.path)
 
     def publish(self) -> None:
         """Gives the file its target's name, once all of it is on the disk. Raises OSError."""
@@ -62,7 +65,7 @@ def remove_stale(target: Path) -> list[Path]:
 
 if sys.platform == "win32":
 
-    def _open_locked(path: Path) -> int:
+    def open_locked(path: Path) -> int:
         path.touch()
         return -1  # no lock is needed, and an open file could not be renamed
 
@@ -77,7 +80,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _open_locked(path: Path) -> int:
+    def open_locked(path: Path) -> int:
         """The file, open and locked; the lock ends with the process, however it ends."""
         for _ in range(_TRIES):
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

@@ -14,23 +14,19 @@ from typing import Any
 import av
 from av.container import OutputContainer
 from av.packet import Packet
-from av.video.frame import PictureType
 
 from ..errors import OutputError
 from ..frame import Frame
-from .color import as_420, to_yuv
 from .encoders import choose_encoder
-from .encoding import CONTAINERS, PALETTE, USUAL, Coded, Encoding, add_video
-from .paletted import paletted
+from .encoding import CONTAINERS, PALETTE, USUAL, Encoding
+from .pictures import GIF_TICK, Pictures
 from .reader import FilmReader
-from .size import Size, pad_even
+from .size import Size
 from .streams import NoStreams, OtherStreams
 from .temporary import Temporary
 
 SUFFIXES = tuple(CONTAINERS)
 _LONGEST_REORDERING = 2**40  # ticks
-_GIF_TICK = Fraction(1, 100)  # seconds
-_GIF_SHORTEST = 2  # ticks: players show pictures with less for a tenth of a second
 
 
 def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes: tuple[str, ...]) -> None:
@@ -62,6 +58,7 @@ class FilmWriter:
         source: the film the frames come from: size, time base, colour and the other streams are taken from it.
         size: of the output; None keeps the source's.
         encoding: how the pictures are coded.
+        folder: where the film lies until it is complete, on the target's disk; None for beside the target.
 
     Attributes:
         encoder: what codes the pictures.
@@ -69,20 +66,21 @@ class FilmWriter:
     """
 
     def __init__(
-        self, target: Path, source: FilmReader, *, size: Size | None = None, encoding: Encoding = USUAL
+        self,
+        target: Path,
+        source: FilmReader,
+        *,
+        size: Size | None = None,
+        encoding: Encoding = USUAL,
+        folder: Path | None = None,
     ) -> None:
         self.target, self._source = target, source
         self._size = size or source.size
         self.encoder = choose_encoder(encoding, target, self._size)
-        gif = target.suffix.lower() == ".gif"
-        self._tick = _GIF_TICK if gif else source.time_base
-        self._shortest = _GIF_SHORTEST if gif else 1  # containers refuse two frames at one time
-        self._late = Fraction(0)  # seconds
         try:
-            self._file = Temporary(target)
+            self._file = Temporary(target, folder)
         except OSError as error:
             raise self._refused(error) from error
-        self._last_pts: int | None = None
         self.warnings: list[str] = []
         suffix = target.suffix.lower()
         try:
@@ -93,58 +91,36 @@ class FilmWriter:
             self._file.discard()
             raise self._refused(error) from error
         try:
-            self._stream = self._add_video()
+            self._pictures = self._add_pictures()
             self._others: OtherStreams | NoStreams = NoStreams()
             if source.has_streams:
-                self._others = OtherStreams(source.path, self._container, self._stream, later=source.before_zero)
+                self._others = OtherStreams(
+                    source.path, self._container, self._pictures.stream, later=source.before_zero
+                )
         except BaseException:
             self.abort()
             raise
 
-    def _add_video(self) -> av.VideoStream:
+    def _add_pictures(self) -> Pictures:
         assert self._container is not None
-        source, encoder = self._source, self.encoder
-        colour = (source.matrix, source.primaries, source.transfer)
-        coded = Coded(self._size, source.rate, self._tick, *colour, source.sample_aspect)
         try:
-            stream = add_video(self._container, encoder, coded)
-            stream.codec_context.open()
+            pictures = Pictures(self._container, self.encoder, self._source, self._size)
+            pictures.stream.codec_context.open()
         except (av.FFmpegError, ValueError) as error:
-            raise OutputError(f"{self.target}: {encoder.name} cannot code {self._size} ({error})") from error
-        return stream
+            raise OutputError(f"{self.target}: {self.encoder.name} cannot code {self._size} ({error})") from error
+        return pictures
 
     def write(self, frame: Frame) -> None:
         """Encodes one frame; its image may have any size. Raises OutputError if the disk does not take it."""
-        picture = self._picture(frame)
-        time = frame.time + self._source.before_zero
-        pts = round(time / self._tick)
-        if self._last_pts is not None:
-            pts = max(pts, self._last_pts + self._shortest)  # never drop one
-        picture.pts, picture.time_base = pts, self._tick
-        self._last_pts = pts
-        self._late = max(self._late, pts * self._tick - time)
-        self._mux(self._stream.encode(picture))
+        self._mux(self._pictures.encode(frame))
         self._carry_others(frame.time)
 
-    def _picture(self, frame: Frame) -> av.VideoFrame:
-        """What is to be coded: the film's own picture where it is untouched, for RGB would cost it some colour."""
-        if self.encoder.pixels == PALETTE:
-            return paletted(frame.image, self._size)
-        codec, coded = self._stream.codec_context, frame.coded
-        size = Size(codec.width, codec.height)
-        if (
-            self.encoder.pixels == "yuv420p"
-            and isinstance(coded, av.VideoFrame)
-            and (coded.width, coded.height) == size
-        ):
-            picture = as_420(coded)
-            picture.pict_type = PictureType.NONE  # else the encoder would take it for an order
-            return picture
-        exact = frame.image.shape[:2] == (self._size.height, self._size.width)
-        shown = pad_even(frame.image) if exact else frame.image
-        picture = to_yuv(shown, size, self._source.matrix, self.encoder.pixels)
-        picture.color_primaries, picture.color_trc = codec.color_primaries, codec.color_trc  # ProRes has them in each
-        return picture
+    def write_coded(self, packet: Packet[Any]) -> None:
+        """Takes a picture that is coded already, with this film's encoder, in the order of coding."""
+        packet.stream = self._pictures.stream
+        time = (packet.dts or 0) * (packet.time_base or Fraction(0)) - self._source.before_zero
+        self._mux([packet])
+        self._carry_others(time)
 
     def _carry_others(self, until: Fraction | None) -> None:
         assert self._container is not None
@@ -172,13 +148,13 @@ class FilmWriter:
         """Finishes the film and gives it its name. Twice is fine."""
         if self._container is None:
             return
-        self._mux(self._stream.encode(None))
+        self._mux(self._pictures.flush())
         self._carry_others(None)
         self.warnings += self._others.warnings
-        if self.encoder.pixels == PALETTE and self._late > _GIF_TICK:
+        if self.encoder.pixels == PALETTE and self._pictures.late > GIF_TICK:
             self.warnings.append(
                 f"{self.target}: players show no more than 50 pictures a second of a gif; it takes "
-                f"{float(self._late):.2f} s longer"
+                f"{float(self._pictures.late):.2f} s longer"
             )
         if self._others.damaged:
             self.warnings.append(
@@ -223,6 +199,8 @@ def _mend(packet: Packet[Any]) -> None:
 
 
 def _options(suffix: str, time_base: Fraction) -> dict[str, str]:
+    if suffix in (".mkv", ".webm"):
+        return {"fflags": "+bitexact"}  # no random numbers for names of tracks: the same film has the same bits
     if suffix not in (".mp4", ".m4v", ".mov"):
         return {}
     # A late start is written in the movie's own time scale: in the usual milliseconds it would move the film.
