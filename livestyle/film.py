@@ -27,7 +27,7 @@ class FilmResult:
 
 def check_film(source: Path, target: Path, *, overwrite: bool = False, max_pixels: int = MAX_PIXELS) -> None:
     """Raises the InputError or OutputError that rendering these would begin with; touches nothing."""
-    with FilmReader(source, max_pixels=max_pixels):
+    with _opened(source, lambda: FilmReader(source, max_pixels=max_pixels)):
         check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
 
 
@@ -55,7 +55,7 @@ def stylize_film(
     Raises InputError or OutputError, and leaves nothing behind.
     """
     source, target = Path(source), Path(target)
-    with _patiently(source), within(PATIENCE, lambda: FilmReader(source, size=size, max_pixels=max_pixels)) as reader:
+    with _opened(source, lambda: FilmReader(source, size=size, max_pixels=max_pixels)) as reader:
         if size is None:
             _fit_memory(reader, stylizer)
         check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
@@ -69,10 +69,11 @@ def stylize_film(
 
 
 @contextmanager
-def _patiently(source: Path) -> Iterator[None]:
-    """Says which film has stalled."""
+def _opened(source: Path, open_reader: Callable[[], FilmReader]) -> Iterator[FilmReader]:
+    """The reader, for as long as the context lasts; says which film it is that stalls."""
     try:
-        yield
+        with within(PATIENCE, open_reader) as reader:
+            yield reader
     except Stalled as stall:
         raise InputError(f"{source}: {stall}") from None
 
