@@ -4,6 +4,7 @@ LivestyleError            anything livestyle raises on purpose
 +-- InputError            a file, name or value that cannot be used
 |   +-- StyleError        a style: unknown, damaged or unsafe
 +-- OutputError           a target that cannot be written
++-- TrainingError         a training that leads nowhere: its loss is no number
 +-- DeviceError           a device asked for but not to be had: GPU, camera, virtual camera
 +-- MissingExtra          an optional package is not installed; the message has the pip command
 """
@@ -23,6 +24,10 @@ class StyleError(InputError):
 
 class OutputError(LivestyleError):
     """A target that cannot be written."""
+
+
+class TrainingError(LivestyleError):
+    """A training that leads nowhere."""
 
 
 class DeviceError(LivestyleError):
