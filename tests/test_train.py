@@ -31,9 +31,12 @@ from exporters.wrap import Contract  # noqa: E402
 from livestyle.artifact import inspect  # noqa: E402
 from livestyle.cli import main  # noqa: E402
 from livestyle.errors import InputError, TrainingError  # noqa: E402
+from livestyle.styles import shipped  # noqa: E402
 from livestyle.training import loop, state  # noqa: E402
+from livestyle.training.command import CONTENT_GOAL  # noqa: E402
 from livestyle.training.config import Judged, Painting, Progress, TrainConfig, Watcher  # noqa: E402
 from livestyle.training.loop import train  # noqa: E402
+from livestyle.training.recipe import load_recipe  # noqa: E402
 from livestyle.training.state import load_network  # noqa: E402
 
 torch.set_num_threads(1)  # threads cost more than they bring to nets this small
@@ -348,13 +351,8 @@ def test_keeping_colours_learns_light_and_dark_alone(config: TrainConfig) -> Non
 def test_two_processes_hold_equal_weights_those_of_one_with_twice_the_batch(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = replace(
-        config,
-        iterations=3,
-        batch=4,
-        learning_rate=0.1,
-        paintings=tuple(replace(p, content=0.1) for p in config.paintings),
-    )
+    paintings = tuple(replace(painting, content=0.1) for painting in config.paintings)
+    whole = replace(config, iterations=3, batch=4, learning_rate=0.02, paintings=paintings)
     (tmp_path / "config.pickle").write_bytes(pickle.dumps(replace(whole, batch=2)))
     script = tmp_path / "rank.py"
     script.write_text(
@@ -386,7 +384,7 @@ def test_two_processes_hold_equal_weights_those_of_one_with_twice_the_batch(
     assert all(torch.equal(first[name], second[name]) for name in alone)
     assert (alone["codes"] - alone["codes"].round()).abs().max() > 1e-3  # they have moved from 0 and 1
     for name, value in alone.items():
-        torch.testing.assert_close(first[name], value, atol=1e-4, rtol=1e-3)  # sums in another order
+        torch.testing.assert_close(first[name], value, atol=2e-4, rtol=1e-2)  # sums in another order
 
 
 def test_johnson_holds_one_style(config: TrainConfig) -> None:
@@ -473,9 +471,101 @@ def test_a_new_style_beside_those_of_a_style_file_begins_with_their_mean(run_tra
         np.testing.assert_allclose(after[name], expected, atol=1e-6)
 
 
+COMMON = ["--photos", "photos", "--loss-network", "vgg.safetensors"]
+
+
+def test_an_unfinished_training_is_gone_on_with_or_kept(
+    run_train: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(self: object, progress: Progress, net: nn.Module) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("livestyle.training.preview.Preview.stepped", stop)
+        code, _, errors = run_train("dots.png", *COMMON)
+    assert code == 130 and errors[-1] == "stopped after step 1; to go on, give the same command and --resume"
+    unfinished = tmp_path / "training" / "dots.safetensors"
+    assert load_network(unfinished)[2] == 1
+    code, _, errors = run_train("dots.png", *COMMON)
+    assert code == 1 and "add --resume to go on with it" in errors[0] and unfinished.exists()
+    code, _, errors = run_train("dots.png", *COMMON, "--resume")
+    assert code == 0 and "goes on from step 1" in errors and not unfinished.exists()
+    assert run_train("dots.png", *COMMON, "--name", "other", "--resume")[0] == 1
+
+
+RECIPE = """
+net = "lite"
+iterations = 3
+loss-network = "vgg.safetensors"
+crop = 64
+[net-options]
+depth = 8
+blocks = 1
+[[painting]]
+name = "spots"
+file = "dots"
+stroke = 0.25
+[[painting]]
+name = "waves"
+style-weight = 2
+"""
+
+
+def test_a_recipe_makes_a_network_and_what_is_typed_goes_before(run_train: RunCli, tmp_path: Path) -> None:
+    recipe, target = tmp_path / "mine.toml", tmp_path / "target.onnx"
+    recipe.write_text(RECIPE)
+    paintings = ["--paintings", ".", "--photos", "photos", "--out", str(target)]
+    assert run_train("--recipe", str(recipe), *paintings)[0] == 0
+    about = inspect(target).about
+    told = json.loads(about["config"])
+    assert about["recipe"] == "mine" and list(inspect(target).codes) == ["spots", "waves"]
+    assert told["net_options"] == {"width": 4, "depth": 8, "blocks": 1}
+    assert told["iterations"] == 2  # typed
+    assert [(row["path"], row["style_weight"], row["content"]) for row in told["paintings"]] == [
+        ("dots.png", 3.0, CONTENT_GOAL),
+        ("waves.png", 2.0, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nett = 'lite'", "'nett' is not an option a recipe can set"),
+        ("out = 'x'", "'out' is not an option a recipe can set"),
+        ("crop = 3", "crop = 3"),
+        ("[[painting]]\nname = 'a'\nbrush = 3", "brush = 3"),
+        ("[[painting]]\nname = 'absent'", "no picture for absent; give them with --paintings FOLDER"),
+        ("= 3", "not a recipe"),
+    ],
+)
+def test_what_is_wrong_with_a_recipe_is_one_line(text: str, reason: str, run_train: RunCli, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(text)
+    code, _, errors = run_train("dots.png", "--recipe", str(recipe), *COMMON)
+    assert (code, len(errors)) == (1, 1) and reason in errors[0]
+
+
+def test_the_shipped_recipes_hold_the_shipped_styles() -> None:
+    for name in {style.network for style in shipped().values()}:
+        rows = {row["name"] for row in load_recipe(name).paintings}
+        assert rows == {style.name for style in shipped().values() if style.network == name}
+    with pytest.raises(InputError, match="did you mean 'lite'"):
+        load_recipe("litte")
+
+
+@pytest.mark.parametrize("two", [["--minutes", "1"], ["--quality", "draft"]])
+def test_two_lengths_are_a_usage_error(two: list[str], run_train: RunCli) -> None:
+    code, _, errors = run_train("dots.png", *COMMON, *two)  # run_train gives --iterations
+    assert code == 2 and "both say how long" in errors[-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (["dots.png", "--photos", "photos", "--name", "starry"], "one of this name comes with livestyle"),
+        (["dots.png", "--photos", "photos", "--name", "a+b"], "cannot be the name of a style"),
+        (["--paintings", "empty", "--photos", "photos"], "empty: no pictures in it"),
+        (["dots.png", "--photos", "photos", "--resume"], "no unfinished training of 'dots'"),
         (["dots.png", "--photos", "missing"], "missing: no such folder of photos"),
         (["dots.png", "--photos", "empty"], "empty: no pictures in it"),
         (["missing.png", "--photos", "photos"], "missing.png: no such file"),

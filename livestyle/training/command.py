@@ -75,6 +75,8 @@ def run_training(
     `options` are as for `make_config`. Raises InputError, OutputError, TrainingError or ExportError.
     """
     config = make_config(recipe=recipe, **options)
+    if recipe and not out:
+        out = Path(f"{recipe.name}.onnx")  # what ships has this name already in the styles' folder
     with gathered() as team:
         files = find_files(config.paintings[0].name, out, checkpoint, overwrite=overwrite, resume=resume, team=team)
         first = _start(start, config) if start else None
