@@ -26,7 +26,8 @@ _LOOK = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em; color: #222 }
 h1 { font-size: 1.5em } h2 { font-size: 1.1em; margin: 1.6em 0 .3em } p { margin: .2em 0; color: #555 }
 img { max-width: 100%; border-radius: 3px; margin: 2px } code { background: #f2f2f2; padding: .1em .3em }
-th { white-space: nowrap } td, th { text-align: left; vertical-align: top; padding: .15em 1.2em .15em 0 } td { word-break: break-word }
+th { white-space: nowrap }
+td, th { text-align: left; vertical-align: top; padding: .15em 1.2em .15em 0 } td { word-break: break-word }
 """
 
 

@@ -219,7 +219,8 @@ class Report:
     def finish(self, names: Sequence[str], facts: dict[str, str]) -> None:
         """Writes curves and card, which are no reason to fail, and removes the checkpoint if it is ours."""
         history, card = self.talk.history, self.files.beside(".card.html")
-        facts = {**_losses(history), "loss networks": ", ".join(Path(name).stem for name in self._config.loss_networks), **facts}
+        networks = ", ".join(Path(name).stem for name in self._config.loss_networks)
+        facts = {**_losses(history), "loss networks": networks, **facts}
         try:
             write_card(card, self.files.style, names, stills=self._stills.images, facts=facts)
             self._say(f"card: {card}")
