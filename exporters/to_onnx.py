@@ -35,17 +35,19 @@ def export_onnx(
     styles: Sequence[str] = (),
     about: Mapping[str, str] | None = None,
     half: bool = False,
+    keep_color: bool = False,
 ) -> None:
     """Writes `target`: the network behind the uint8 contract, its codes and metadata inside.
 
     Args:
         styles: the names of the rows of a conditional network's codes.
         about: further metadata: licence, training data, configuration.
+        keep_color: pictures keep their own colours, see `Contract`.
         half: store large weights in half precision (computed in single precision all the same).
 
     Raises ExportError, and writes nothing, if onnxruntime's pictures differ from PyTorch's.
     """
-    contract = Contract(net.eval()).eval()
+    contract = Contract(net.eval(), keep_color=keep_color).eval()
     codes = {style: encode_code(code.numpy()) for style, code in zip(styles, contract.code_rows(), strict=True)}
     model = _to_proto(contract)
     if half:

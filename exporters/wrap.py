@@ -5,18 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from livestyle.nets.layers import lit_as
 from livestyle.nets.lite import Lite
 
 
 class Contract(nn.Module):
     """uint8 RGB pictures in, uint8 RGB pictures of the same size out, for any H and W.
 
+    With `keep_color`, pictures keep their own colours and take light and dark alone from the network's.
     Normalisation, layout, padding, cropping and rounding live in here, so the runtime has none to get wrong.
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, *, keep_color: bool = False) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.keep_color = net, keep_color
 
     @property
     def code_size(self) -> int:
@@ -31,5 +33,7 @@ class Contract(nn.Module):
         """`styled` (N, H, W, 3) uint8 for `frames` of the same shape, `strength` () in 0..1 and `code` (1, K)."""
         x = frames.permute(0, 3, 1, 2).float() / 255
         y: Tensor = self.net(x) if code is None else self.net(x, code)
+        if self.keep_color:
+            y = lit_as(x, y)
         blended = x + strength * (y - x)
         return (blended * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import __version__, cli_compare, cli_live
+from . import __version__, cli_compare, cli_live, cli_styles, cli_train
 from .cli_options import (
     Fraction01,
     RateType,
@@ -47,7 +47,7 @@ def cli(context: click.Context) -> None:
     use_settings(context)
 
 
-for _command in (*cli_live.COMMANDS, cli_compare.compare):
+for _command in (*cli_live.COMMANDS, cli_compare.compare, cli_styles.styles, cli_train.train):
     cli.add_command(_command)
 
 
@@ -162,30 +162,6 @@ def image(
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def styles(as_json: bool) -> None:
-    """List the styles."""
-    from .styles import own, shipped
-
-    if as_json:
-        rows = [style.row() for style in shipped().values()]
-        click.echo(json.dumps(rows + [{"name": name, "network": str(path)} for name, path in own().items()], indent=2))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("style", "painter", "painting", "year", "network")
-    for style in shipped().values():
-        table.add_row(style.name, style.painter, style.painting, str(style.year), style.network)
-    for name, path in own().items():
-        table.add_row(name, "", "your own", "", str(path))
-    console = Console()
-    console.print(table)
-    for network, style in {style.network: style for style in shipped().values()}.items():
-        console.print(f"{network}: weights {style.licence}; trained on {style.data}")
-
-
-@cli.command()
 @click.option("--input", "source", type=click.Path(path_type=Path), help="A film; without it, one is made.")
 @click.option("--style", type=StyleType(), default="starry", show_default=True)
 @click.option("--size", type=SizeType(), default="640x360", show_default=True, help="Of the film that is made.")
@@ -219,69 +195,6 @@ def bench(
 
     result = run_bench(source, style=style, size=size, frames=frames, device=device, peer=peer)
     click.echo(json.dumps(result, indent=2) if as_json else report(result))
-
-
-@cli.command()
-@click.argument("paintings", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--photos", required=True, type=click.Path(path_type=Path), help="A folder of photographs.")
-@click.option("--name", "names", multiple=True, help="Each style's name; once a painting. Default: the file's name.")
-@click.option("--out", type=click.Path(path_type=Path), help="The style file. Default: in your own styles.")
-@click.option("--net", type=click.Choice(["lite", "johnson"]), default="lite", show_default=True)
-@click.option("--width", type=click.IntRange(4, 256), help="The network's channels; default 32.")
-@click.option(
-    "--loss-network",
-    "loss_networks",
-    multiple=True,
-    default=["vgg19"],
-    show_default=True,
-    help="A .safetensors file, vgg16 or vgg19; more than once: each layer from the first that has it.",
-)
-@click.option(
-    "--style-weight",
-    "style_weights",
-    multiple=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Once, or once a painting. Default: found on the way.",
-)
-@click.option(
-    "--stroke",
-    "strokes",
-    multiple=True,
-    type=click.FloatRange(0.25, 4),
-    help="Brush size, once or once a painting; default 1.",
-)
-@click.option("--tv-weight", type=click.FloatRange(0), default=4.0, show_default=True, help="Smoothness.")
-@click.option(
-    "--temporal-weight",
-    type=click.FloatRange(0),
-    default=100.0,
-    show_default=True,
-    help="Against flicker, by made motion; 0 does without, in less time.",
-)
-@click.option("--iterations", type=click.IntRange(1), default=2000, show_default=True)
-@click.option("--batch", type=click.IntRange(1), default=4, show_default=True)
-@click.option(
-    "--crop", type=click.IntRange(64), default=192, show_default=True, help="Side of a training crop, pixels."
-)
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True)
-@click.option(
-    "--start", type=click.Path(path_type=Path), help="Train on from a lite style file; its styles keep their codes."
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path),
-    help="Kept every two minutes; found again, training goes on from it.",
-)
-@click.option("--half", is_flag=True, help="Store the weights in half precision.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing style file.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-def train(**options: Any) -> None:
-    """Learn styles from paintings and write them as one style file."""
-    from .train_command import run_training
-
-    target = run_training(say=lambda line: say(line, options["quiet"]), **options)
-    click.echo(str(target))
 
 
 def _terminate(signum: int, frame: object) -> None:

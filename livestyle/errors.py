@@ -5,6 +5,7 @@ LivestyleError            anything livestyle raises on purpose
 |   +-- StyleError        a style: unknown, damaged or unsafe
 |   +-- Stalled           a source that gives nothing for too long
 +-- OutputError           a target that cannot be written
++-- TrainingError         a training that leads nowhere: its loss is no number
 +-- DeviceError           a device asked for but not to be had: GPU, camera, virtual camera
 +-- MissingExtra          an optional package is not installed; the message has the pip command
 """
@@ -28,6 +29,10 @@ class Stalled(InputError):
 
 class OutputError(LivestyleError):
     """A target that cannot be written."""
+
+
+class TrainingError(LivestyleError):
+    """A training that leads nowhere."""
 
 
 class DeviceError(LivestyleError):

@@ -5,7 +5,7 @@ All are relative, so that one weight means the same for any painting, layer and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -93,6 +93,7 @@ class Perceptual(nn.Module):
         weights: layers and the other weights.
         goals: the content loss each painting is to reach: its style weight then moves until it does, so that none
             comes out too weak or too strong. None leaves a weight as it is.
+        gather: makes rows of all processes out of this one's, so that all have the same style weights.
 
     Attributes:
         style_weights: (S,), as they are by now.
@@ -109,9 +110,10 @@ class Perceptual(nn.Module):
         style_weights: Sequence[float],
         weights: LossWeights | None = None,
         goals: Sequence[float | None] = (),
+        gather: Callable[[Tensor], Tensor] = lambda rows: rows,
     ) -> None:
         super().__init__()
-        self.network, self.weights = network, weights or LossWeights()
+        self.network, self.weights, self._gather = network, weights or LossWeights(), gather
         self.content_weights = dict(self.weights.content_layers)
         self.all_layers = {*self.weights.style_layers, *self.content_weights}
         require(self.all_layers, network.layers)
@@ -129,26 +131,36 @@ class Perceptual(nn.Module):
 
         `styled` and x are (N, 3, H, W) in [0, 1]; `painting` (N,) says which painting each is after.
         """
+        parts = self.measure(styled, x, painting)
+        self._watch(painting, parts["style"].detach(), parts["content"].detach())
+        total = self.style_weights[painting] * parts["style"] + self.rest(parts)
+        told = {name: value.detach().mean() for name, value in parts.items() if name != "beyond"}
+        return {"total": total.mean(), **told}
+
+    def measure(self, styled: Tensor, x: Tensor, painting: Tensor) -> dict[str, Tensor]:
+        """Unweighted (N,) `style`, `content`, `tv` and `beyond`; remembers nothing."""
         features = {k: f.float() for k, f in self.network(styled, self.all_layers).items()}
         with torch.no_grad():
             photo = {k: f.float() for k, f in self.network(x, self.content_weights).items()}
         targets = {layer: grams[painting] for layer, grams in self.targets.items()}
         with torch.autocast(styled.device.type, enabled=False):  # or Gram matrices are rounded to bfloat16
-            style = style_loss(features, targets)
-            content = content_loss(features, photo, self.content_weights)
-            tv = total_variation(styled.float())
-            beyond = beyond_range(styled.float())
-        self._watch(painting, style.detach(), content.detach())
-        total = self.style_weights[painting] * style + self.weights.content * content + self.weights.tv * tv
-        total = total + self.weights.beyond * beyond
-        parts = {"style": style, "content": content, "tv": tv}
-        return {"total": total.mean(), **{name: value.detach().mean() for name, value in parts.items()}}
+            return {
+                "style": style_loss(features, targets),
+                "content": content_loss(features, photo, self.content_weights),
+                "tv": total_variation(styled.float()),
+                "beyond": beyond_range(styled.float()),
+            }
+
+    def rest(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """(N,): the weighted sum of all but the style."""
+        weights = self.weights
+        return weights.content * parts["content"] + weights.tv * parts["tv"] + weights.beyond * parts["beyond"]
 
     @torch.no_grad()
     def _watch(self, painting: Tensor, style: Tensor, content: Tensor) -> None:
         """Brings `running` up to date and moves the style weights towards their goals."""
-        for one, *losses in zip(painting.tolist(), style, content, strict=True):
-            now = torch.stack(losses)
+        for row in self._gather(torch.stack([painting.float(), style, content], 1)):
+            one, now = int(row[0]), row[1:]
             before = self.running[one]
             self.running[one] = torch.where(before.isnan(), now, before + _MEMORY * (now - before))
             off = self._goals[one] - self.running[one, 1]

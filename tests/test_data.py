@@ -6,14 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import gradient
+from conftest import MakeFilm, assert_images_close, gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 torch = pytest.importorskip("torch")
 
-from livestyle.data import Crops, find_pictures, load_painting  # noqa: E402
+from livestyle.data import (  # noqa: E402
+    Crops,
+    Files,
+    Frames,
+    evenly_spread,
+    find_pictures,
+    load_painting,
+    open_photos,
+    painting_notes,
+    split,
+)
 from livestyle.errors import InputError  # noqa: E402
 
 EXIF_ORIENTATION = 0x0112
@@ -21,7 +31,7 @@ TURN_RIGHT = 6  # the camera was held so that the picture must be turned clockwi
 
 
 def crops(*photos: Path, size: int = 24, batch: int = 2, seed: int = 0) -> Crops:
-    return Crops(photos, size=size, batch=batch, seed=seed)
+    return Crops(Files(photos), size=size, batch=batch, seed=seed)
 
 
 @pytest.fixture
@@ -137,8 +147,102 @@ def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
         find_pictures(tmp_path / "missing")
 
 
-def test_a_broken_photo_is_named(tmp_path: Path) -> None:
+def test_a_broken_photo_is_named_if_there_is_no_other(tmp_path: Path) -> None:
     photo = tmp_path / "broken.jpg"
     photo.write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"broken\.jpg: not a picture"):
         crops(photo)(0)
+
+
+def test_broken_photos_are_left_out_with_a_word_for_the_first_three(photos: list[Path], tmp_path: Path) -> None:
+    broken = [tmp_path / f"broken{i}.jpg" for i in range(6)]
+    for path in broken:
+        path.write_bytes(photos[0].read_bytes()[:100])
+    said: list[str] = []
+    some = Crops(Files([*photos, *broken]), size=24, batch=5, seed=0, say=said.append)
+    whole = torch.cat([some(step) for step in range(6)])
+    assert whole.shape == (30, 3, 24, 24)
+    assert len(said) == 4 and all("left out" in line for line in said)
+    assert len({line for line in said if "not a picture" in line}) == 3
+    again = Crops(Files([*photos, *broken]), size=24, batch=5, seed=0)
+    assert torch.equal(again(5), some(5))  # what was found out before does not matter
+
+
+def test_every_photo_comes_up_once_before_any_comes_up_again(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(7)]
+    for level, path in enumerate(paths):
+        Pillow.new("RGB", (30, 30), (level * 30,) * 3).save(path)
+    seen = [round(x.mean().item() * 255 / 30) for step in range(7) for x in crops(*paths)(step)]
+    assert sorted(seen[:7]) == sorted(seen[7:]) == list(range(7))
+    assert seen[:7] != seen[7:]
+
+
+def test_the_shares_of_a_team_are_the_batch_of_one(photos: list[Path]) -> None:
+    whole = Crops(Files(photos), size=24, batch=4, seed=0)
+    shares = [Crops(Files(photos), size=24, batch=2, seed=0, of=(rank, 2)) for rank in (0, 1)]
+    assert torch.equal(whole(3), torch.cat([share(3) for share in shares]))
+
+
+@pytest.mark.parametrize(("count", "kept"), [(7, 7), (8, 1), (40, 4), (1000, 16)])
+def test_a_tenth_of_the_photos_is_kept_aside_unless_there_are_few(count: int, kept: int) -> None:
+    paths = [Path(f"{i}.png") for i in range(count)]
+    learnt, judged = split(Files(paths))
+    assert len(judged) == kept and len(learnt) == (count if count < 8 else count - kept)
+
+
+def test_a_films_frames_are_evenly_spread(make_film: MakeFilm) -> None:
+    film = make_film(pts=range(12))
+    assert len(open_photos(film)) == 12
+    some = Frames(film, count=4)
+    assert len(some) == 3  # of 12, every fourth
+    whole = Frames(film, count=100)
+    for few, all_ in ((0, 0), (1, 4), (2, 8)):
+        assert_images_close(np.array(some.open(few)), np.array(whole.open(all_)), levels=0)
+
+
+def test_of_a_long_film_key_frames_are_enough(make_film: MakeFilm) -> None:
+    assert 1 <= len(Frames(make_film(pts=range(300)), count=4)) <= 4
+
+
+@pytest.mark.parametrize(("there", "count", "expected"), [(3, 5, 3), (5, 5, 5), (6, 5, 3), (100, 10, 7)])
+def test_as_many_as_wanted_at_equal_distances(there: int, count: int, expected: int) -> None:
+    images = [np.full((1, 1, 3), i, np.uint8) for i in range(there)]
+    chosen = [int(text) for text in evenly_spread(images, count, lambda image: str(image[0, 0, 0]).encode())]
+    assert len(chosen) == expected
+    assert len(set(np.diff(chosen))) == 1 and chosen[0] == 0
+
+
+def test_what_is_no_source_of_photos_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"no film")
+    (tmp_path / "one.png").write_bytes(b"")
+    for where, reason in (("film.mp4", "not a film"), ("one.png", "a file; give a folder"), ("none", "no such folder")):
+        with pytest.raises(InputError, match=reason):
+            open_photos(tmp_path / where)
+    with pytest.raises(InputError, match="give --photos"):
+        open_photos(None)
+
+
+def test_a_tiny_painting_is_refused_and_a_small_one_gets_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "painting.png"
+    Pillow.fromarray(gradient(9, 5)).save(path)
+    with pytest.raises(InputError, match="9x5 is too small to learn from"):
+        load_painting(path)
+    Pillow.fromarray(gradient(100, 60)).save(path)
+    assert "100x60 is enlarged 5.1 times" in painting_notes(path)[0]
+    assert painting_notes(path, stroke=0.25) == []
+
+
+def test_of_an_animated_painting_the_first_picture_is_taken_with_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "painting.gif"
+    frames = [Pillow.new("RGB", (600, 400), colour) for colour in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    x = load_painting(path)
+    assert x[0, 0].min() > 0.9 and x[0, 2].max() < 0.1
+    assert "the first is taken" in painting_notes(path)[0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_huge_painting_is_taken_without_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "painting.png"
+    Pillow.new("L", (10_000, 9_500), 100).save(path)
+    assert load_painting(path).shape == (1, 3, 486, 512)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import json
+import os
+import pickle
 import signal
+import socket
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,15 +23,21 @@ from PIL import Image as Pillow
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
 import livestyle  # noqa: E402
-from livestyle import train as training  # noqa: E402
+from exporters.wrap import Contract  # noqa: E402
 from livestyle.artifact import inspect  # noqa: E402
 from livestyle.cli import main  # noqa: E402
-from livestyle.errors import InputError  # noqa: E402
-from livestyle.train import Painting, Progress, TrainConfig, load_network, train  # noqa: E402
+from livestyle.errors import InputError, TrainingError  # noqa: E402
+from livestyle.styles import shipped  # noqa: E402
+from livestyle.training import loop, state  # noqa: E402
+from livestyle.training.command import CONTENT_GOAL  # noqa: E402
+from livestyle.training.config import Judged, Painting, Progress, TrainConfig, Watcher  # noqa: E402
+from livestyle.training.loop import train  # noqa: E402
+from livestyle.training.recipe import load_recipe  # noqa: E402
+from livestyle.training.state import load_network  # noqa: E402
 
 torch.set_num_threads(1)  # threads cost more than they bring to nets this small
 TINY = {"width": 4, "depth": 4, "blocks": 1}
@@ -75,12 +87,29 @@ class Interrupted(Exception):
     """Stands for Ctrl-C."""
 
 
-def interrupt_at(step: int) -> Callable[[Progress], None]:
-    def on_progress(progress: Progress) -> None:
-        if progress.step == step:
+class Witness(Watcher):
+    """Remembers what it hears; raises after a step, as Ctrl-C would."""
+
+    def __init__(self, *, interrupt_after: int = 0) -> None:
+        self.reports: list[Progress] = []
+        self.looks: list[Judged] = []
+        self.notes: list[str] = []
+        self._interrupt_after = interrupt_after
+
+    def stepped(self, progress: Progress, net: nn.Module) -> None:
+        self.reports.append(progress)
+        if progress.step == self._interrupt_after:
             raise Interrupted
 
-    return on_progress
+    def judged(self, judged: Judged, history: Sequence[dict[str, float]]) -> None:
+        self.looks.append(judged)
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+    @property
+    def steps(self) -> list[int]:
+        return [progress.step for progress in self.reports]
 
 
 def test_the_same_seed_gives_the_same_weights(config: TrainConfig) -> None:
@@ -96,12 +125,12 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(
 ) -> None:
     if net == "johnson":
         config = replace(config, net=net, net_options={"width": 4, "norm": "batch"}, paintings=config.paintings[:1])
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)  # at every step
-    checkpoint, steps = tmp_path / "runs" / "net.safetensors", []
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1)  # at every step
+    checkpoint, witness = tmp_path / "runs" / "net.safetensors", Witness()
     with pytest.raises(Interrupted):
-        train(config, checkpoint=checkpoint, on_progress=interrupt_at(4))
-    resumed = train(config, checkpoint=checkpoint, on_progress=lambda progress: steps.append(progress.step))
-    assert steps == [4, 5, 6]
+        train(config, checkpoint=checkpoint, watcher=Witness(interrupt_after=4))
+    resumed = train(config, checkpoint=checkpoint, watcher=witness)
+    assert witness.steps == [5, 6]
     assert differences(resumed, train(config)) == []
 
 
@@ -109,56 +138,58 @@ def test_a_style_weight_found_on_the_way_survives_an_interruption(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(config, paintings=tuple(replace(one, content=0.1) for one in config.paintings))
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1)
     checkpoint = tmp_path / "net.safetensors"
     with pytest.raises(Interrupted):
-        train(config, checkpoint=checkpoint, on_progress=interrupt_at(4))
+        train(config, checkpoint=checkpoint, watcher=Witness(interrupt_after=4))
     assert differences(train(config, checkpoint=checkpoint), train(config)) == []
 
 
 def test_the_temporal_loss_is_reported_and_has_an_effect(config: TrainConfig) -> None:
-    reports: list[Progress] = []
-    steady = train(config, on_progress=reports.append)
-    assert all(report.losses["temporal"] > 0 for report in reports)
+    witness, other = Witness(), Witness()
+    steady = train(config, watcher=witness)
+    assert all(report.losses["temporal"] > 0 for report in witness.reports)
     without = replace(config, losses=replace(config.losses, temporal=0))
-    assert differences(steady, train(without, on_progress=reports.append)) != []
-    assert "temporal" not in reports[-1].losses
+    assert differences(steady, train(without, watcher=other)) != []
+    assert "temporal" not in other.reports[-1].losses
 
 
 def test_a_finished_training_is_not_repeated(config: TrainConfig, tmp_path: Path) -> None:
-    checkpoint, steps = tmp_path / "net.safetensors", []
+    checkpoint, witness = tmp_path / "net.safetensors", Witness()
     trained = train(config, checkpoint=checkpoint)
-    again = train(config, checkpoint=checkpoint, on_progress=lambda progress: steps.append(progress.step))
-    assert steps == [] and differences(trained, again) == []
+    again = train(config, checkpoint=checkpoint, watcher=witness)
+    assert witness.steps == [] and differences(trained, again) == []
     loaded, told, done = load_network(checkpoint)
     assert differences(trained, loaded) == [] and not loaded.training
     assert (told["net"], told["paintings"][1]["name"], done) == ("lite", "waves", ITERATIONS)
 
 
 def test_the_loss_falls_and_the_end_comes_nearer(config: TrainConfig) -> None:
-    reports: list[Progress] = []
-    train(replace(config, iterations=30, learning_rate=1e-2), on_progress=reports.append)
+    witness = Witness()
+    train(replace(config, iterations=30, learning_rate=1e-2), watcher=witness)
+    reports = witness.reports
     totals = [report.losses["total"] for report in reports]
     assert np.mean(totals[-5:]) < 0.8 * np.mean(totals[:5])
     assert [report.step for report in reports] == list(range(1, 31))
     assert reports[0].seconds_left > reports[-1].seconds_left == 0
 
 
-def test_a_checkpoint_that_breaks_off_leaves_the_one_before(
+def test_on_a_full_disk_training_goes_on_and_the_checkpoint_before_stays(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoint = tmp_path / "net.safetensors"
+    checkpoint, witness = tmp_path / "net.safetensors", Witness()
     train(replace(config, iterations=1), checkpoint=checkpoint)
     before = checkpoint.read_bytes()
 
-    def full_disk(tensors: object, path: Path, metadata: object) -> None:
-        Path(path).write_bytes(b"half")
-        raise OSError("no space left on device")
+    def full_disk(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(training, "save_file", full_disk)
-    with pytest.raises(OSError, match="no space"):
-        train(config, checkpoint=checkpoint)
-    assert checkpoint.read_bytes() == before
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1)
+    monkeypatch.setattr(state.os, "fsync", full_disk)
+    trained = train(config, checkpoint=checkpoint, watcher=witness)
+    assert [line for line in witness.notes if "No space left on device" in line] == witness.notes[-1:]
+    assert checkpoint.read_bytes() == before and list(tmp_path.iterdir()) == [checkpoint]
+    assert witness.steps == [2, 3, 4, 5, 6] and not trained.training
 
 
 @pytest.mark.parametrize("kind", ["wider", "johnson", "text", "no metadata", "folder"])
@@ -183,6 +214,177 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(kind: str, config: TrainConf
 def test_a_file_that_is_no_checkpoint_is_one_line(world: Path) -> None:
     with pytest.raises(InputError, match="not a livestyle checkpoint"):
         load_network(world / "vgg.safetensors")
+
+
+LONG = {"iterations": 40, "judge_every": 2, "patience": 2}
+
+
+def test_training_ends_early_when_the_photos_kept_aside_get_no_better(config: TrainConfig) -> None:
+    """With a learning rate of next to nothing there is no progress from the first look on."""
+    config, witness = replace(config, learning_rate=1e-12, **LONG), Witness()
+    train(config, watcher=witness)
+    # Looks at 2, 4 and 6: two without progress, so 6 is six tenths of the new length, 10.
+    assert witness.steps[-1] == 10
+    assert [judged.step for judged in witness.looks] == [2, 4, 6, 8, 10]
+    assert witness.reports[-1].seconds_left == 0
+    patient = Witness()
+    train(replace(config, patience=0, iterations=12), watcher=patient)
+    assert patient.steps[-1] == 12
+
+
+def test_the_best_weights_are_kept_not_the_last(config: TrainConfig) -> None:
+    """At a rate that lets the loss jump about, the last look is not the best one."""
+    config, witness = replace(config, learning_rate=0.3, iterations=24, judge_every=2, patience=0), Witness()
+    best = train(config, watcher=witness)
+    chosen = [judged.step for judged in witness.looks if judged.best][-1]
+    assert chosen < 24
+    again = train(replace(config, losses=config.losses), watcher=Witness())
+    assert differences(best, again) == []
+    taken: list[dict[str, torch.Tensor]] = []
+
+    class Taker(Watcher):
+        def stepped(self, progress: Progress, net: nn.Module) -> None:
+            if progress.step == chosen:
+                taken.append({name: value.clone() for name, value in net.state_dict().items()})
+
+    train(config, watcher=Taker())
+    assert all(torch.equal(value, best.state_dict()[name]) for name, value in taken[0].items())
+
+
+@pytest.mark.parametrize("step", [1, 3, 5, 7, 9])
+def test_early_stopping_survives_an_interruption(step: int, config: TrainConfig, tmp_path: Path) -> None:
+    """Wherever it falls: written when the interruption comes, not by the clock."""
+    config = replace(config, learning_rate=1e-12, **LONG)
+    checkpoint, before, after, whole = tmp_path / "net.safetensors", Witness(interrupt_after=step), Witness(), Witness()
+    with pytest.raises(Interrupted):
+        train(config, checkpoint=checkpoint, watcher=before)
+    resumed = train(config, checkpoint=checkpoint, watcher=after)
+    assert differences(resumed, train(config, watcher=whole)) == []
+    assert before.steps + after.steps == whole.steps
+    assert before.looks + after.looks == whole.looks
+
+
+def test_a_training_cut_off_within_a_step_goes_on_from_the_step_before(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, step_of, calls = tmp_path / "net.safetensors", torch.optim.Adam.step, []
+
+    def half_a_step(self: torch.optim.Adam) -> None:
+        calls.append(1)
+        step_of(self)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.optim.Adam, "step", half_a_step)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, checkpoint=checkpoint)
+    assert load_network(checkpoint)[2] == 2
+    assert differences(train(config, checkpoint=checkpoint), train(config)) == []
+
+
+def test_a_training_by_minutes_ends_in_time_with_its_rate_fallen(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("livestyle.training.budget.time.monotonic", lambda: now[0])
+
+    class Clock(Witness):
+        def stepped(self, progress: Progress, net: nn.Module) -> None:
+            now[0] += 6
+            super().stepped(progress, net)
+
+    witness, rates = Clock(), []
+    step_of = torch.optim.Adam.step
+    monkeypatch.setattr(
+        torch.optim.Adam, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step_of(self))[1]
+    )
+    train(replace(config, minutes=1.0, iterations=10**6), watcher=witness)
+    expected = [min(1, (1 - 0.1 * done) / 0.4) * config.learning_rate for done in range(len(rates))]
+    assert len(rates) in (10, 11) and rates == pytest.approx(expected, abs=1e-9)
+
+
+def spoil(steps: set[int], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Makes the loss of these calls no number; the calls there were."""
+    calls: list[int] = []
+    losses_of = loop._losses
+
+    def losses(*arguments: object) -> dict[str, torch.Tensor]:
+        calls.append(len(calls) + 1)
+        losses = losses_of(*arguments)  # type: ignore[arg-type]
+        return losses | {"total": losses["total"] * torch.nan} if calls[-1] in steps else losses
+
+    monkeypatch.setattr(loop, "_losses", losses)
+    return calls
+
+
+def test_a_loss_that_is_no_number_goes_back_to_the_last_look_at_half_the_rate(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, witness = spoil({4}, monkeypatch), Witness()
+    trained = train(replace(config, judge_every=2), watcher=witness)
+    assert witness.notes == ["the loss is no number at step 4: back to step 2, at 0.5 of the rate"]
+    assert witness.steps == [1, 2, 3, 3, 4, 5, 6] and len(calls) == 8
+    assert all(value.isfinite().all() for value in trained.state_dict().values())
+
+
+def test_a_loss_that_stays_no_number_ends_in_one_line_after_three_times(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, witness, checkpoint = spoil(set(range(3, 99)), monkeypatch), Witness(), tmp_path / "net.safetensors"
+    with pytest.raises(TrainingError, match=r"no number at step 3, even at 0\.125 of the learning rate") as caught:
+        train(replace(config, judge_every=2), checkpoint=checkpoint, watcher=witness)
+    assert "\n" not in str(caught.value) and len(calls) == 6 and len(witness.notes) == 3
+    assert load_network(checkpoint)[2] == 2  # nothing is lost
+
+
+def test_keeping_colours_learns_light_and_dark_alone(config: TrainConfig) -> None:
+    coloured, gray = train(config), train(replace(config, keep_color=True))
+    assert differences(coloured, gray)
+    image = torch.rand(1, 20, 30, 3).mul(255).byte()
+    contract = Contract(gray, keep_color=True)
+    change = contract(image, torch.tensor(1.0), contract.code_rows()[0]).float() - image
+    free = (contract(image, torch.tensor(1.0), contract.code_rows()[0]) % 255 != 0).all(3)  # nothing was clipped
+    assert free.any() and (change.max(3).values - change.min(3).values)[free].max() <= 1  # the same in all channels
+
+
+def test_two_processes_hold_equal_weights_those_of_one_with_twice_the_batch(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paintings = tuple(replace(painting, content=0.1) for painting in config.paintings)
+    whole = replace(config, iterations=3, batch=4, learning_rate=0.02, paintings=paintings)
+    (tmp_path / "config.pickle").write_bytes(pickle.dumps(replace(whole, batch=2)))
+    script = tmp_path / "rank.py"
+    script.write_text(
+        "import functools, os, pickle, sys, torch\n"
+        "from pathlib import Path\n"
+        "from safetensors.torch import save_file\n"
+        "from livestyle.training import loop\n"
+        "torch.set_num_threads(1)\n"
+        "loop._has_bfloat16 = lambda device: False\n"
+        "torch.optim.Adam = functools.partial(torch.optim.Adam, eps=1e-2)\n"
+        "folder = Path(sys.argv[1])\n"
+        "net = loop.train(pickle.loads((folder / 'config.pickle').read_bytes()))\n"
+        "save_file(net.state_dict(), folder / f'{os.environ[\"RANK\"]}.safetensors')\n"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    team = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [
+        subprocess.Popen([sys.executable, str(script), str(tmp_path)], env={**os.environ, **team, "RANK": rank})
+        for rank in ("0", "1")
+    ]
+    # Else Adam makes much of the rounding errors where a gradient is zero.
+    monkeypatch.setattr(loop, "_has_bfloat16", lambda device: False)
+    monkeypatch.setattr(torch.optim, "Adam", functools.partial(torch.optim.Adam, eps=1e-2))
+    alone = train(whole).state_dict()
+    assert [process.wait(120) for process in ranks] == [0, 0]
+    first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in alone)
+    assert (alone["codes"] - alone["codes"].round()).abs().max() > 1e-3  # they have moved from 0 and 1
+    for name, value in alone.items():
+        torch.testing.assert_close(first[name], value, atol=2e-4, rtol=1e-2)  # sums in another order
 
 
 def test_johnson_holds_one_style(config: TrainConfig) -> None:
@@ -228,7 +430,14 @@ def test_the_command_writes_a_style_that_runs_and_tells_how_it_was_made(
     code, out, errors = run_train(dots, waves, "--photos", photos, "--loss-network", vgg, *named)
     target = tmp_path / "styles" / "d.onnx"
     assert (code, out) == (0, [str(target)])
-    assert errors[-1].startswith("2/2  total ")
+    assert "photos: 3 (photos), judged by the same" in errors
+    assert any(line.startswith("2/2  total ") for line in errors)
+    assert errors[-1] == f"card: {target.with_suffix('.card.html')}"
+    assert "noise amplification" in target.with_suffix(".card.html").read_text()
+    beside = {path.name for path in target.parent.iterdir()} - {target.name}
+    assert beside == {"d.card.html", "d.preview.png", "d.curves.png"}
+    with Pillow.open(target.with_suffix(".preview.png")) as preview:
+        assert preview.size == (3 * 64 + 8, 3 * 64 + 8)  # three photos: as they are, and in two styles
     image = gradient(47, 33)
     both = [livestyle.load(name, device="cpu")(image) for name in (target, f"{target}#w")]
     assert both[0].shape == image.shape and not np.array_equal(*both)
@@ -262,9 +471,101 @@ def test_a_new_style_beside_those_of_a_style_file_begins_with_their_mean(run_tra
         np.testing.assert_allclose(after[name], expected, atol=1e-6)
 
 
+COMMON = ["--photos", "photos", "--loss-network", "vgg.safetensors"]
+
+
+def test_an_unfinished_training_is_gone_on_with_or_kept(
+    run_train: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(self: object, progress: Progress, net: nn.Module) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("livestyle.training.preview.Preview.stepped", stop)
+        code, _, errors = run_train("dots.png", *COMMON)
+    assert code == 130 and "stopped after step 1; to go on, give the same command and --resume" in errors
+    unfinished = tmp_path / "training" / "dots.safetensors"
+    assert load_network(unfinished)[2] == 1
+    code, _, errors = run_train("dots.png", *COMMON)
+    assert code == 1 and "add --resume to go on with it" in errors[0] and unfinished.exists()
+    code, _, errors = run_train("dots.png", *COMMON, "--resume")
+    assert code == 0 and "goes on from step 1" in errors and not unfinished.exists()
+    assert run_train("dots.png", *COMMON, "--name", "other", "--resume")[0] == 1
+
+
+RECIPE = """
+net = "lite"
+iterations = 3
+loss-network = "vgg.safetensors"
+crop = 64
+[net-options]
+depth = 8
+blocks = 1
+[[painting]]
+name = "spots"
+file = "dots"
+stroke = 0.25
+[[painting]]
+name = "waves"
+style-weight = 2
+"""
+
+
+def test_a_recipe_makes_a_network_and_what_is_typed_goes_before(run_train: RunCli, tmp_path: Path) -> None:
+    recipe, target = tmp_path / "mine.toml", tmp_path / "target.onnx"
+    recipe.write_text(RECIPE)
+    paintings = ["--paintings", ".", "--photos", "photos", "--out", str(target)]
+    assert run_train("--recipe", str(recipe), *paintings)[0] == 0
+    about = inspect(target).about
+    told = json.loads(about["config"])
+    assert about["recipe"] == "mine" and list(inspect(target).codes) == ["spots", "waves"]
+    assert told["net_options"] == {"width": 4, "depth": 8, "blocks": 1}
+    assert told["iterations"] == 2  # typed
+    assert [(row["path"], row["style_weight"], row["content"]) for row in told["paintings"]] == [
+        ("dots.png", 3.0, CONTENT_GOAL),
+        ("waves.png", 2.0, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nett = 'lite'", "'nett' is not an option a recipe can set"),
+        ("out = 'x'", "'out' is not an option a recipe can set"),
+        ("crop = 3", "crop = 3"),
+        ("[[painting]]\nname = 'a'\nbrush = 3", "brush = 3"),
+        ("[[painting]]\nname = 'absent'", "no picture for absent; give them with --paintings FOLDER"),
+        ("= 3", "not a recipe"),
+    ],
+)
+def test_what_is_wrong_with_a_recipe_is_one_line(text: str, reason: str, run_train: RunCli, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(text)
+    code, _, errors = run_train("dots.png", "--recipe", str(recipe), *COMMON)
+    assert (code, len(errors)) == (1, 1) and reason in errors[0]
+
+
+def test_the_shipped_recipes_hold_the_shipped_styles() -> None:
+    for name in {style.network for style in shipped().values()}:
+        rows = {row["name"] for row in load_recipe(name).paintings}
+        assert rows == {style.name for style in shipped().values() if style.network == name}
+    with pytest.raises(InputError, match="did you mean 'lite'"):
+        load_recipe("litte")
+
+
+@pytest.mark.parametrize("two", [["--minutes", "1"], ["--quality", "draft"]])
+def test_two_lengths_are_a_usage_error(two: list[str], run_train: RunCli) -> None:
+    code, _, errors = run_train("dots.png", *COMMON, *two)  # run_train gives --iterations
+    assert code == 2 and "both say how long" in errors[-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (["dots.png", "--photos", "photos", "--name", "starry"], "one of this name comes with livestyle"),
+        (["dots.png", "--photos", "photos", "--name", "a+b"], "cannot be the name of a style"),
+        (["--paintings", "empty", "--photos", "photos"], "empty: no pictures in it"),
+        (["dots.png", "--photos", "photos", "--resume"], "no unfinished training of 'dots'"),
         (["dots.png", "--photos", "missing"], "missing: no such folder of photos"),
         (["dots.png", "--photos", "empty"], "empty: no pictures in it"),
         (["missing.png", "--photos", "photos"], "missing.png: no such file"),

@@ -27,6 +27,7 @@ class Decoder:
 
     Args:
         max_pixels: larger ones are not decoded.
+        keyframes_only: leave out all others, which is many times as fast.
 
     Attributes:
         damaged: packets that did not decode or were incomplete, so far.
@@ -34,11 +35,15 @@ class Decoder:
         hidden: packets an edit list hides, so far; they give no picture.
     """
 
-    def __init__(self, container: InputContainer, stream: av.VideoStream, *, max_pixels: int) -> None:
+    def __init__(
+        self, container: InputContainer, stream: av.VideoStream, *, max_pixels: int, keyframes_only: bool = False
+    ) -> None:
         self.damaged = self.flawed = self.hidden = 0
         self._packets = film_packets(container, [stream], stream, self._count_damage)
         self._codec = codec_for(stream)
         self._codec.thread_type = ThreadType.AUTO
+        if keyframes_only:
+            self._codec.skip_frame = "NONKEY"
         self._codec.options = {**self._codec.options, "max_pixels": str(max_pixels)}
 
     def __iter__(self) -> Iterator[av.VideoFrame]:

@@ -90,6 +90,7 @@ class FilmReader:
         path: the film; a str is taken for an address.
         size: the size frames are scaled to while decoding: exact, or the long side; None keeps the film's.
         max_pixels: a film with larger frames is refused: a small file can hold pictures that fill the memory.
+        keyframes_only: leave out all other frames, which is many times as fast.
 
     Attributes:
         size: of the upright picture; `frame_size` is what the frames are scaled to.
@@ -104,8 +105,16 @@ class FilmReader:
 
     has_streams = True
 
-    def __init__(self, path: Path | str, *, size: Size | int | None = None, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        size: Size | int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        keyframes_only: bool = False,
+    ) -> None:
         self._learn_source(path, max_pixels)
+        self._keyframes_only = keyframes_only
         self._container = open_film(path, max_pixels=max_pixels)
         try:
             self._open(size)
@@ -128,7 +137,9 @@ class FilmReader:
             raise InputError(f"{self.path}: no video stream in it that can be decoded")
         self._stream = stream
         self._refuse_over_limit(stream.codec_context.width, stream.codec_context.height)
-        self._decoder: Pictures = Decoder(self._container, stream, max_pixels=self._max_pixels)
+        self._decoder: Pictures = Decoder(
+            self._container, stream, max_pixels=self._max_pixels, keyframes_only=self._keyframes_only
+        )
         self._begin(size, stream.sample_aspect_ratio or Fraction(1))
         self.time_base: Fraction = stream.time_base or Fraction(1, 90000)
         assert self._first is not None

@@ -57,6 +57,19 @@ class ConditionalInstanceNorm(nn.Module):
         return instance_norm(x) * scale + shift
 
 
+_LUMA = (0.299, 0.587, 0.114)  # BT.601
+
+
+def luma(x: Tensor) -> Tensor:
+    """(N, 1, H, W): the light and dark of RGB pictures x (N, 3, H, W)."""
+    return F.conv2d(x, x.new_tensor(_LUMA).view(1, 3, 1, 1))
+
+
+def lit_as(x: Tensor, y: Tensor) -> Tensor:
+    """x with its own colours and the light and dark of y, in [0, 1] (Gatys 2016, "Preserving color", section 4)."""
+    return (x + luma(y - x)).clamp(0, 1)
+
+
 # Which of the two low-resolution rows around a corner feed each of the three kernel rows
 # of the two high-resolution rows beside it: [phase, low row, kernel row].
 NEAREST_TAPS = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]])

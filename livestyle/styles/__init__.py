@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import difflib
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import StyleError
+from ..errors import OutputError, StyleError
 
 if TYPE_CHECKING:
     from ..artifact import Artifact, Code
 
 _FOLDER = Path(__file__).parent
+BESIDE = (".card.html", ".preview.png", ".curves.png")  # what `livestyle train` leaves beside a style
+_MEANT = "+:#/\\"  # signs that mean something in `--style`
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -81,8 +84,77 @@ def own() -> dict[str, Path]:
     return {path.stem: path for path in sorted(user_folder().glob("*.onnx"))}
 
 
+def check_name(name: str) -> None:
+    """Raises StyleError for a name that `--style` could not be given."""
+    odd = [sign for sign in name if sign in _MEANT or not sign.isprintable()]
+    if odd or not name.strip() or name.startswith("."):
+        raise StyleError(
+            f"'{name}' cannot be the name of a style: it must not be empty, begin with a dot or hold "
+            f"{' '.join(_MEANT)}; choose one with --name"
+        )
+
+
+def check_free(name: str, *, overwrite: bool = False) -> None:
+    """Raises StyleError if a style of the user's cannot have this name; with `overwrite`, it may have had it before."""
+    check_name(name)
+    if name in shipped() or name == "none":
+        raise StyleError(f"style '{name}': one of this name comes with livestyle; choose another with --name")
+    if name in own() and not overwrite:
+        raise StyleError(f"style '{name}': you have one of this name; choose another with --name, or add --overwrite")
+
+
+def add(file: Path, name: str | None = None, *, overwrite: bool = False) -> Path:
+    """Copies a style file into the user's folder, once it has passed the checks. Raises StyleError or OutputError."""
+    from ..artifact import inspect
+
+    name = name or file.stem
+    inspect(file)
+    check_free(name, overwrite=overwrite)
+    target = user_folder() / f"{name}.onnx"
+    temporary = target.with_name(f".{name}.{os.getpid()}.part.onnx")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, temporary)
+        inspect(temporary)  # what was checked is what is kept, whatever became of the file meanwhile
+        os.replace(temporary, target)
+    except shutil.SameFileError:
+        raise StyleError(f"{file}: is there already") from None
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def remove(name: str) -> list[Path]:
+    """Removes a style of the user's and what lies beside it; what was removed. Raises StyleError or OutputError."""
+    if name not in own():
+        raise StyleError(f"style '{name}': {_not_own(name)}")
+    folder = user_folder()
+    files = [path for path in (folder / f"{name}{suffix}" for suffix in (".onnx", *BESIDE)) if path.is_file()]
+    try:
+        for path in files:
+            path.unlink()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
+    return files
+
+
+def _not_own(name: str) -> str:
+    if name in shipped():
+        return "comes with livestyle and cannot be removed"
+    near = difflib.get_close_matches(name, list(own()), n=1)
+    return f"you have none of that name; did you mean '{near[0]}'?" if near else "you have none of that name"
+
+
+def path_of(name: str) -> Path:
+    """The file of a style. Raises StyleError if there is none."""
+    return find(name)[0].path
+
+
 def find(name: str) -> tuple[Artifact, Code | None]:
-    """The network and the code of a style: a name in the zoo or the user's folder, `file.onnx` or `file.onnx#name`.
+    """The network and the code of a style: a name in the zoo or the user's folder, `file.onnx`, `file.onnx#name`, or
+    `mine#name` for one of many in a file of the user's.
 
     Raises StyleError, with the nearest name, if there is none.
     """
@@ -95,6 +167,8 @@ def find(name: str) -> tuple[Artifact, Code | None]:
     if name in own():
         return _from_file(own()[name], None)
     file, hash_, chosen = name.partition("#")
+    if hash_ and file in own():
+        return _from_file(own()[file], chosen)
     path = Path(file)
     if path.suffix.lower() == ".onnx":
         return _from_file(path, chosen if hash_ else None)

@@ -1,0 +1,94 @@
+"""`livestyle styles`: list them, show them, add and remove one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--gallery",
+    "page",
+    is_flag=False,
+    flag_value=Path("gallery.html"),
+    type=click.Path(path_type=Path),
+    metavar="[FILE.html]",
+    help="Write a page of all styles on a few photographs; default gallery.html.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing page.")
+@click.pass_context
+def styles(context: click.Context, as_json: bool, page: Path | None, overwrite: bool) -> None:
+    """List the styles; add, remove and find your own."""
+    if context.invoked_subcommand:
+        return
+    if page is not None:
+        _write_gallery(page, overwrite=overwrite)
+    elif as_json:
+        from .styles import own, shipped
+
+        rows = [style.row() for style in shipped().values()]
+        click.echo(json.dumps(rows + [{"name": name, "network": str(path)} for name, path in own().items()], indent=2))
+    else:
+        _print_table()
+
+
+def _print_table() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from .styles import own, shipped
+
+    table = Table("style", "painter", "painting", "year", "network")
+    for style in shipped().values():
+        table.add_row(style.name, style.painter, style.painting, str(style.year), style.network)
+    for name, path in own().items():
+        table.add_row(name, "", "your own", "", str(path))
+    console = Console()
+    console.print(table)
+    for network, style in {style.network: style for style in shipped().values()}.items():
+        console.print(f"{network}: weights {style.licence}; trained on {style.data}")
+
+
+def _write_gallery(target: Path, *, overwrite: bool) -> None:
+    from .gallery import gallery, write_page
+    from .media.writer import check_target
+    from .styles import own, shipped
+
+    check_target(target, None, overwrite=overwrite, suffixes=(".html", ".htm"))
+    rows = [(style.name, f"{style.painter}, {style.painting}, {style.year}") for style in shipped().values()]
+    write_page(gallery([*rows, *((name, "your own") for name in own())]), target)
+    click.echo(str(target))
+
+
+@styles.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="Default: the file's name.")
+@click.option("--overwrite", is_flag=True, help="Replace one of your own.")
+def add(file: Path, name: str | None, overwrite: bool) -> None:
+    """Check a style file and copy it to your own styles."""
+    from .styles import add as add_style
+
+    click.echo(str(add_style(file, name, overwrite=overwrite)))
+
+
+@styles.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove one of your own styles, and the pages and pictures beside it."""
+    from .styles import remove as remove_style
+
+    for path in remove_style(name):
+        click.echo(str(path))
+
+
+@styles.command()
+@click.argument("name", required=False)
+def path(name: str | None) -> None:
+    """Where a style's file is; without a name, the folder of your own styles."""
+    from .styles import path_of, user_folder
+
+    click.echo(str(path_of(name) if name else user_folder()))

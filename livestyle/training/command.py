@@ -1,0 +1,278 @@
+"""What `livestyle train` does: options to a configuration, training, export, and the style's card."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..artifact import inspect
+from ..errors import InputError, LivestyleError, MissingExtra
+from ..media.writer import check_target
+from ..styles import check_free, check_name, user_folder
+
+try:
+    import torch
+
+    from exporters.from_onnx import load_lite
+    from exporters.to_onnx import export_onnx
+
+    from ..data import painting_notes
+    from ..losses import LossWeights
+    from ..nets.lite import Lite
+    from .card import write_card
+    from .config import Facts, Painting, TrainConfig, Watcher
+    from .curves import Logs, write_curves
+    from .loop import train
+    from .plan import Talk, Watchers
+    from .preview import Preview, to_images
+    from .recipe import Recipe, load_recipe, pictures_of
+    from .team import Team, gathered
+except ModuleNotFoundError as error:
+    raise MissingExtra("livestyle train", error.name or "torch", "train") from error
+
+T = TypeVar("T")
+Say = Callable[[str], object]
+QUALITY = {"draft": 2.0, "good": 15.0, "best": 60.0}  # minutes
+_FIRST_STYLE_WEIGHT = 3.0
+CONTENT_GOAL = 0.7  # the content loss at which paintings are recognised and faces still are
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the results go: the style, what lies beside it, and the checkpoint."""
+
+    style: Path
+    checkpoint: Path
+    is_own_checkpoint: bool  # in the user's folder: it goes when the style is there
+
+    def beside(self, suffix: str) -> Path:
+        """A file of the same name, such as `mine.card.html`."""
+        return self.style.with_suffix(suffix)
+
+
+def run_training(
+    *,
+    say: Say,
+    command: Sequence[str] = (),
+    recipe: Recipe | None = None,
+    out: Path | None = None,
+    half: bool = False,
+    overwrite: bool = False,
+    start: Path | None = None,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    logs: Path | None = None,
+    licence: str | None = None,
+    **options: Any,
+) -> Path | None:
+    """Trains, exports and gives back the style file; None in all processes of a team but the first.
+
+    `options` are as for `make_config`. Raises InputError, OutputError, TrainingError or ExportError.
+    """
+    config = make_config(recipe=recipe, **options)
+    if recipe and not out:
+        out = Path(f"{recipe.name}.onnx")  # what ships has this name already in the styles' folder
+    with gathered() as team:
+        files = find_files(config.paintings[0].name, out, checkpoint, overwrite=overwrite, resume=resume, team=team)
+        first = _start(start, config) if start else None
+        if first:
+            config = replace(config, net_options={k: v for k, v in first.config.items() if k != "styles"})
+        report = Report(config, files, say if team.leads else lambda line: None, logs if team.leads else None)
+        with report.hint_how_to_go_on():
+            trained = train(config, start=first, checkpoint=files.checkpoint, watcher=report.watchers)
+        if not team.leads:
+            return None
+        names = [painting.name for painting in config.paintings]
+        about = _about(config, report, recipe, licence)
+        export_onnx(
+            trained, files.style, name=files.style.stem, kind=config.net, styles=names if config.net == "lite" else (),
+            about=about, half=half, keep_color=config.keep_color,
+        )  # fmt: skip
+        report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *command])})
+    return files.style
+
+
+def make_config(
+    *,
+    paintings: Sequence[Path],
+    paintings_folder: Path | None,
+    recipe: Recipe | None,
+    names: Sequence[str],
+    strokes: Sequence[float],
+    style_weights: Sequence[float],
+    loss_networks: Sequence[str],
+    width: int | None,
+    tv_weight: float,
+    temporal_weight: float,
+    quality: str | None,
+    iterations: int | None,
+    minutes: float | None,
+    **numbers: Any,
+) -> TrainConfig:
+    """The configuration that options and recipe ask for; `numbers` are the fields of TrainConfig of the same names."""
+    pictures = pictures_of(paintings, paintings_folder)
+    chosen = recipe.files(pictures) if recipe and recipe.paintings else pictures
+    rows = recipe.paintings if recipe else ()
+    net_options = {**(recipe.net_options if recipe else {}), **({"width": width} if width else {})}
+    if iterations is None and minutes is None:
+        minutes = QUALITY[quality or "good"]
+    if iterations is not None:
+        numbers["iterations"] = iterations
+    return TrainConfig(
+        paintings=_paintings(chosen, rows, names, strokes, style_weights),
+        loss_networks=tuple(loss_networks),
+        net_options=net_options,
+        losses=LossWeights(tv=tv_weight, temporal=temporal_weight),
+        minutes=minutes,
+        **numbers,
+    )
+
+
+def _paintings(
+    pictures: Sequence[Path],
+    rows: Sequence[dict[str, Any]],
+    names: Sequence[str],
+    strokes: Sequence[float],
+    style_weights: Sequence[float],
+) -> tuple[Painting, ...]:
+    """What is given as options goes before what the recipe's rows say."""
+    rows = rows or [{}] * len(pictures)
+    names = names or [str(row.get("name", path.stem)) for row, path in zip(rows, pictures, strict=True)]
+    if len(names) != len(pictures) or len(set(names)) != len(names):
+        raise InputError(f"--name: {len(names)} names for {len(pictures)} paintings; give each its own")
+    for name in names:
+        check_name(name)
+    strokes = _each(strokes or [float(row.get("stroke", 1.0)) for row in rows], pictures, "--stroke")
+    if style_weights:
+        weights = [(float(weight), None) for weight in _each(style_weights, pictures, "--style-weight")]
+        return tuple(Painting(n, p, s, *w) for n, p, s, w in zip(names, pictures, strokes, weights, strict=True))
+    goals = [row.get("content", None if "style-weight" in row else CONTENT_GOAL) for row in rows]
+    first = [float(row.get("style-weight", _FIRST_STYLE_WEIGHT)) for row in rows]
+    return tuple(Painting(*row) for row in zip(names, pictures, strokes, first, goals, strict=True))
+
+
+def _each(values: Sequence[T], paintings: Sequence[Path], option: str) -> Sequence[T]:
+    """One value for every painting."""
+    if len(values) not in (1, len(paintings)):
+        raise InputError(f"{option}: {len(values)} values for {len(paintings)} paintings; give one, or one each")
+    return values if len(values) == len(paintings) else [values[0]] * len(paintings)
+
+
+def find_files(
+    name: str, out: Path | None, checkpoint: Path | None, *, overwrite: bool, resume: bool, team: Team
+) -> Files:
+    """Where the results are to go. Raises OutputError or InputError if they cannot, or would replace what counts."""
+    style = out or user_folder() / f"{name}.onnx"
+    if out is None:
+        check_free(name, overwrite=overwrite)
+        style.parent.mkdir(parents=True, exist_ok=True)
+    check_target(style, None, overwrite=overwrite, suffixes=(".onnx",))
+    if checkpoint:
+        return Files(style, checkpoint, False)
+    place = user_folder().parent / "training" / f"{style.stem}.safetensors"
+    if resume and not place.exists():
+        raise InputError(f"--resume: there is no unfinished training of '{style.stem}'")
+    if place.exists() and not resume:
+        if not overwrite:
+            raise InputError(
+                f"there is an unfinished training of '{style.stem}': add --resume to go on with it, "
+                f"or --overwrite to begin anew"
+            )
+        if team.leads:
+            place.unlink()
+    return Files(style, place, True)
+
+
+class Report:
+    """Tells and shows how a training goes, and writes what lies beside the style in the end."""
+
+    def __init__(self, config: TrainConfig, files: Files, say: Say, logs: Path | None) -> None:
+        self.files, self._say, self._config = files, say, config
+        self.preview = Preview(files.beside(".preview.png"), keep_color=config.keep_color)
+        self._stills = Stills()
+        self.talk = Talk(config, say, self._lines())
+        more = [Logs(logs)] if logs else []
+        self.watchers = Watchers(self.talk, self.preview, self._stills, *more)
+
+    def _lines(self) -> list[str]:
+        notes = [
+            f"note: {line}" for one in self._config.paintings for line in painting_notes(one.path, stroke=one.stroke)
+        ]
+        return [*notes, f"preview: {self.preview.path}"]
+
+    @contextmanager
+    def hint_how_to_go_on(self) -> Iterator[None]:
+        """For an interruption."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            if self.files.checkpoint.exists():
+                how = "and --resume" if self.files.is_own_checkpoint else "again"
+                self._say(f"stopped after step {self.talk.step}; to go on, give the same command {how}")
+            raise
+
+    def finish(self, names: Sequence[str], facts: dict[str, str]) -> None:
+        """Writes curves and card, which are no reason to fail, and removes the checkpoint if it is ours."""
+        history, card = self.talk.history, self.files.beside(".card.html")
+        networks = ", ".join(Path(name).stem for name in self._config.loss_networks)
+        facts = {**_losses(history), "loss networks": networks, **facts}
+        try:
+            write_card(card, self.files.style, names, stills=self._stills.images, facts=facts)
+            self._say(f"card: {card}")
+            if history:
+                write_curves(history, self.files.beside(".curves.png"))
+        except LivestyleError as error:
+            self._say(f"note: {error}")
+        if self.preview.broken:
+            self._say(f"note: {self.preview.broken}")
+        if self.files.is_own_checkpoint:
+            self.files.checkpoint.unlink(missing_ok=True)
+
+
+class Stills(Watcher):
+    """Remembers photos kept aside."""
+
+    def begun(self, facts: Facts, examples: torch.Tensor) -> None:
+        """Keeps them as images."""
+        self.images = to_images(examples)[:8]
+
+
+def _losses(history: Sequence[dict[str, float]]) -> dict[str, str]:
+    if not history:
+        return {}
+    best = min(history, key=lambda row: row["total"])
+    losses = {f"{name} loss": f"{best[name]:.4f}" for name in ("style", "content", "temporal") if name in best}
+    return {**losses, "training": f"{history[-1]['step']:g} iterations"}
+
+
+def _start(path: Path, config: TrainConfig) -> Lite:
+    """The network of a style file: a style it holds keeps its code, a new one begins with the mean of all."""
+    if config.net != "lite":
+        raise InputError(f"--start {path}: only lite can be trained on, not {config.net}")
+    held = load_lite(path)
+    rows = dict(zip(inspect(path).codes, held.codes.detach(), strict=True))
+    mean = held.codes.detach().mean(0)
+    net = Lite(len(config.paintings), **{key: value for key, value in held.config.items() if key != "styles"})
+    codes = torch.stack([rows.get(painting.name, mean) for painting in config.paintings])
+    net.load_state_dict({**held.state_dict(), "codes": codes})
+    return net
+
+
+def _about(config: TrainConfig, report: Report, recipe: Recipe | None, licence: str | None) -> dict[str, str]:
+    """Metadata: the configuration without this machine's folders."""
+    told = asdict(config)
+    told["photos"] = config.photos.name if config.photos else "brought along"
+    told["loss_networks"] = [Path(name).stem for name in config.loss_networks]
+    for row in told["paintings"]:
+        row["path"] = Path(row["path"]).name
+    about = {"config": json.dumps(told, default=str), "training": f"{report.talk.step} iterations"}
+    about |= {"recipe": recipe.name} if recipe else {}
+    return about | ({"licence": licence} if licence else {})
+
+
+__all__ = ["QUALITY", "load_recipe", "make_config", "run_training"]

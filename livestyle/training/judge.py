@@ -1,0 +1,111 @@
+"""Losses on photos kept aside: whether training still gets anywhere, and which weights were the best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..data import Photos, middle
+from ..errors import InputError
+from ..losses import Perceptual, temporal_loss
+from ..motion_pairs import Moved, follow, warp
+from ..nets.layers import luma
+from ..nets.lite import Lite
+from .config import TrainConfig
+
+BETTER = 0.998  # of the best loss so far: what counts as progress
+_AT_ONCE = 4  # photos
+
+
+class Batch(NamedTuple):
+    """Photos (N, 3, H, W), what follows them where flicker counts, and the number of each one's painting (N,)."""
+
+    x: Tensor
+    moved: Moved | None
+    painting: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Itself on a device."""
+        layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
+        moved = Moved(*(tensor.to(device) for tensor in self.moved)) if self.moved else None
+        return Batch(self.x.to(device, memory_format=layout), moved, self.painting.to(device))
+
+
+def gray(x: Tensor) -> Tensor:
+    """Light and dark alone, in all three channels."""
+    return luma(x).expand_as(x)
+
+
+def style(net: nn.Module, x: Tensor, painting: Tensor, config: TrainConfig) -> Tensor:
+    """x as the losses see it styled."""
+    codes = (net.codes[painting],) if isinstance(net, Lite) else ()
+    styled: Tensor = net(x, *codes)
+    return gray(styled) if config.keep_color else styled
+
+
+def flicker(net: nn.Module, styled: Tensor, batch: Batch, config: TrainConfig) -> Tensor:
+    """(N,): the temporal loss of a batch with motion, whose first pictures are styled already."""
+    assert batch.moved is not None
+    later, grid, inside = batch.moved
+    after = style(net, later, batch.painting, config)
+    with torch.autocast(styled.device.type, enabled=False):
+        return temporal_loss(after.float(), warp(styled.float(), grid), inside)
+
+
+class Judge:
+    """The middle squares of the photos kept aside, each with a painting and one known motion.
+
+    Attributes:
+        examples: (N, 3, crop, crop), a photo each.
+
+    Raises InputError if none of the photos can be read.
+    """
+
+    def __init__(self, photos: Photos, config: TrainConfig, say: Callable[[str], object]) -> None:
+        squares = []
+        for index in range(len(photos)):
+            try:
+                squares.append(middle(photos.open(index), config.crop))
+            except InputError as error:
+                last = error
+                say(f"left out: {error}")
+        if not squares:
+            raise last
+        self.examples, self._config = torch.cat(squares), config
+        count = max(len(squares), len(config.paintings))
+        self._batches = [self._batch(first, count) for first in range(0, count, _AT_ONCE)]
+
+    def _batch(self, first: int, count: int) -> Batch:
+        numbers = range(first, min(first + _AT_ONCE, count))
+        x = torch.cat([self.examples[number % len(self.examples)][None] for number in numbers])
+        rng = np.random.default_rng((self._config.seed, first, 3))
+        moved = follow(x, rng) if self._config.losses.temporal else None
+        return Batch(x, moved, torch.tensor([number % len(self._config.paintings) for number in numbers]))
+
+    @torch.no_grad()
+    def __call__(self, net: nn.Module, perceptual: Perceptual, device: torch.device) -> dict[str, Tensor]:
+        """(N,) of each loss, and `painting`: which one each photo is after."""
+        net.eval()
+        rows = [self._losses(net, perceptual, batch.to(device)) for batch in self._batches]
+        net.train()
+        return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+    def _losses(self, net: nn.Module, perceptual: Perceptual, batch: Batch) -> dict[str, Tensor]:
+        styled = style(net, batch.x, batch.painting, self._config).float()
+        photos = gray(batch.x) if self._config.keep_color else batch.x
+        losses = perceptual.measure(styled, photos, batch.painting)
+        if batch.moved:
+            losses["temporal"] = flicker(net, styled, batch, self._config)
+        return losses | {"painting": batch.painting}
+
+
+def total(losses: Mapping[str, Tensor], perceptual: Perceptual, config: TrainConfig) -> float:
+    """The mean weighted loss, with the style weights as they are now: they move, and old looks must compare."""
+    weighted = perceptual.style_weights[losses["painting"]] * losses["style"] + perceptual.rest(losses)
+    if "temporal" in losses:
+        weighted = weighted + config.losses.temporal * losses["temporal"]
+    return weighted.mean().item()
