@@ -18,7 +18,7 @@ from .media.size import MAX_PIXELS, Size, fit, working_size
 from .media.writer import SUFFIXES, FilmWriter, check_target
 from .pipeline import Stats, run, within
 from .resume import Job, render_segments
-from .segments import Finish, Finisher
+from .segments import WHOLE, Finish, SegmentFinisher
 from .stylizer import Stylizer
 from .work_folder import remove_left
 
@@ -128,7 +128,7 @@ def stylize_film(
             stats, said = render_segments(job, reader, resume=resume, workers=workers or 1, on_frame=on_frame)
             return FilmResult(stats, tuple(said))
         report = (lambda stats: on_frame(stats, reader.expected_frames)) if on_frame else None
-        in_order = Finisher(finish) if finish else None
+        in_order = SegmentFinisher(finish, WHOLE) if finish else None
         with _writer(target, reader, full, encoding) as writer:
             if on_encoder:
                 on_encoder(writer.encoder)

@@ -19,13 +19,13 @@ from .backend import cores
 from .errors import OutputError
 from .frame import Frame
 from .media.encoding import CONTAINERS, Encoder, Encoding
-from .media.pictures import Pictures, in_memory
+from .media.pictures import FRAMES, Pictures, in_memory
 from .media.pieces import PacketFile, joined
 from .media.reader import FilmReader
 from .media.size import Size
 from .media.writer import FilmWriter
 from .pipeline import Stats, run
-from .segments import FRAMES, Finish, SegmentFinisher, Share, shares
+from .segments import Finish, SegmentFinisher, Share, shares
 from .stylizer import Stylizer
 from .work_folder import WorkFolder, fingerprint
 
@@ -260,6 +260,6 @@ def _join(job: Job, reader: FilmReader, folder: WorkFolder, frames: int) -> list
     """The segments as one film under the target's name, with all else that is in the source; what to say of it."""
     paths = [folder.segment(number) for number in range(-(-frames // FRAMES))]
     with FilmWriter(job.target, reader, size=job.size, encoding=job.encoding, folder=folder.path) as writer:
-        for packet in joined(paths):
+        for packet in joined(paths, job.encoder.reorder):
             writer.write_coded(packet)
     return writer.warnings

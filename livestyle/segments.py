@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from . import effects
 from .frame import Frame, Image
+from .media.pictures import FRAMES
 from .steady import Steady
 
-FRAMES = 100  # of a segment: what an interruption may cost; the encoder would set a key frame after 250 anyway
 WARM_UP = 60  # frames that Steady sees before a border: at its steadiest 0.92^60 = 0.7 % of the past is left
 
 
@@ -67,6 +67,9 @@ class Share:
     def ends(self, index: int) -> bool:
         """Whether nothing is to be done from the frame of that number on."""
         return self.onward is None and index // FRAMES > max(self.segments, default=-1)
+
+
+WHOLE = Share(frozenset(), onward=0)
 
 
 def shares(done: Collection[int], frames: int | None, workers: int, *, exact: bool) -> list[Share]:

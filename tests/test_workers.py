@@ -136,3 +136,13 @@ def test_a_segment_looks_the_same_wherever_the_worker_began() -> None:
     for index in range(2 * FRAMES, 3 * FRAMES):
         assert np.array_equal(through[index], late[index]), index
     assert not np.array_equal(through[2 * FRAMES], 255 - images[2 * FRAMES])  # else nothing was steadied
+
+
+@pytest.mark.parametrize("steady", [0.0, 1.0])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_plain_render_has_the_same_bits(steady: float, suffix: str, make_film: MakeFilm, tmp_path: Path) -> None:
+    film = make_film(pts=[*range(0, 210, 2), *range(211, 320, 3)], time_base=Fraction(1, 50), sound=True)
+    for name, workers in (("plain", None), ("cut", 2)):
+        with load("starry", threads=2, film=True) as stylizer:
+            stylize_film(film, tmp_path / f"{name}.{suffix}", stylizer, workers=workers, steady=steady)
+    assert (tmp_path / f"plain.{suffix}").read_bytes() == (tmp_path / f"cut.{suffix}").read_bytes()

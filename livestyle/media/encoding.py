@@ -79,6 +79,7 @@ class Encoder:
     Attributes:
         hardware: whether the coding is done outside the CPU.
         most_fps: the highest rate it may be told; frames keep their times all the same.
+        reorder: by how many pictures the order of coding may differ from the one shown; None if that is not known.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Encoder:
     options: Mapping[str, str] = field(default_factory=dict)
     hardware: bool = False
     most_fps: int | None = None
+    reorder: int | None = None
 
     def coded_size(self, size: Size) -> Size:
         """The size its pictures have: even, but where each pixel has its own colour."""
@@ -97,7 +99,7 @@ class Encoder:
         return f"{self.codec} by {self.name} ({'hardware' if self.hardware else 'software'})"
 
 
-H264 = Encoder("libx264", "h264", options={"crf": str(CRF), "preset": PRESET, "x264-params": CHROMA})
+H264 = Encoder("libx264", "h264", options={"crf": str(CRF), "preset": PRESET, "x264-params": CHROMA}, reorder=2)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import av
@@ -19,6 +21,7 @@ from .paletted import paletted
 from .reader import FilmReader
 from .size import Size, pad_even
 
+FRAMES = 100  # of a segment: what an interruption may cost, and what can be rendered by itself
 GIF_TICK = Fraction(1, 100)  # seconds
 _GIF_SHORTEST = 2  # ticks: players show pictures with less for a tenth of a second
 
@@ -33,6 +36,7 @@ class Pictures:
 
     Attributes:
         stream: the container's.
+        last_pts: of the newest picture; None before the first.
         late: the most that a picture was moved, in seconds, so that it does not come too soon after the one before.
 
     Raises ValueError or av.FFmpegError if the container does not take such a stream.
@@ -46,17 +50,17 @@ class Pictures:
         self._shortest = _GIF_SHORTEST if gif else 1  # containers refuse two frames at one time
         colour = (source.matrix, source.primaries, source.transfer)
         self.stream = add_video(container, encoder, Coded(size, source.rate, self._tick, *colour, source.sample_aspect))
-        self._last_pts: int | None = None
+        self.last_pts: int | None = None
         self.late = Fraction(0)
 
     def encode(self, frame: Frame) -> Iterable[Packet[Any]]:
         """The packets that are ready once this frame is in; its image may have any size."""
         picture, time = self._picture(frame), frame.time + self._before_zero
         pts = round(time / self._tick)
-        if self._last_pts is not None:
-            pts = max(pts, self._last_pts + self._shortest)  # never drop one
+        if self.last_pts is not None:
+            pts = max(pts, self.last_pts + self._shortest)  # never drop one
         picture.pts, picture.time_base = pts, self._tick
-        self._last_pts = pts
+        self.last_pts = pts
         self.late = max(self.late, pts * self._tick - time)
         return self.stream.encode(picture)
 
@@ -79,9 +83,92 @@ class Pictures:
 
     def flush(self) -> Iterable[Packet[Any]]:
         """The packets that are left; none if nothing was encoded."""
-        return self.stream.encode(None) if self._last_pts is not None else ()
+        return self.stream.encode(None) if self.last_pts is not None else ()
+
+    def close(self) -> None:
+        """Nothing: the container has the encoder."""
 
 
 def in_memory(kind: str) -> OutputContainer:
     """A container that is never written: its encoders are set up as for a file of that kind."""
     return av.open(io.BytesIO(), "w", format=kind)
+
+
+class InSegments:
+    """Pictures coded in segments, each by an encoder of its own: with the same bits wherever and by whom it is made.
+
+    Args:
+        kind: FFmpeg's name of the container that they are for.
+        encoder: one whose `reorder` is known.
+    """
+
+    def __init__(self, kind: str, encoder: Encoder, source: FilmReader, size: Size) -> None:
+        assert encoder.reorder is not None
+        self._kind, self._encoder, self._source, self._size = kind, encoder, source, size
+        self._times = DecodingTimes(encoder.reorder)
+        self._segment = -1
+        self._container: OutputContainer | None = None
+        self._pictures: Pictures | None = None
+
+    def encode(self, frame: Frame) -> Iterator[Packet[Any]]:
+        """The packets that are ready once this frame is in."""
+        if frame.index // FRAMES != self._segment:
+            yield from self.flush()
+            self._start(frame.index // FRAMES)
+        assert self._pictures is not None
+        packets = self._pictures.encode(frame)
+        assert self._pictures.last_pts is not None
+        self._times.show(self._pictures.last_pts)
+        yield from map(self._times.stamped, packets)
+
+    def _start(self, segment: int) -> None:
+        before, self._segment = self._pictures, segment
+        self._container = in_memory(self._kind)
+        self._pictures = Pictures(self._container, self._encoder, self._source, self._size)
+        self._pictures.last_pts = before.last_pts if before else None
+
+    def flush(self) -> Iterator[Packet[Any]]:
+        """The packets that are left of the present segment."""
+        if self._container is not None and self._pictures is not None:
+            yield from map(self._times.stamped, self._pictures.flush())
+        self.close()
+
+    def close(self) -> None:
+        """Twice is fine."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+
+class DecodingTimes:
+    """When each packet is to be decoded, where encoders follow each other: as if there were only one.
+
+    Each of them lets its decoding times begin before its first picture. A film has room for that only once.
+
+    Args:
+        reorder: by how many pictures the order of coding may differ from the one shown.
+    """
+
+    def __init__(self, reorder: int) -> None:
+        self._reorder = reorder
+        self._shown: deque[int] = deque()
+        self._started = False
+
+    def show(self, pts: int) -> None:
+        """The next picture is shown then. Encoders have been shown more than `reorder` before they give a packet."""
+        self._shown.append(pts)
+
+    def stamped(self, packet: Packet[Any]) -> Packet[Any]:
+        """The next packet, in the order of coding, with its time."""
+        if not self._started:
+            self._started = True
+            self._begin_early()
+        packet.dts = self._shown.popleft()
+        return packet
+
+    def _begin_early(self) -> None:
+        """As x264 does: earlier by what the first pictures are apart; those that a short film lacks count a tick."""
+        first = list(islice(self._shown, self._reorder + 1))
+        first += [first[-1] + more for more in range(1, self._reorder + 2 - len(first))]
+        early = first[-1] - first[0]
+        self._shown.extendleft(pts - early for pts in reversed(first[:-1]))

@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from av.packet import Packet
 
+from .pictures import DecodingTimes
+
 _HEAD = struct.Struct("<8sqq")  # magic, time base
 _RECORD = struct.Struct("<qqI?")  # pts, duration, bytes, key frame
 _END = struct.Struct("<8sII")  # magic, packets, CRC-32 of all before; shorter than a record, and so told from one
@@ -128,22 +130,23 @@ def read_times(path: Path) -> tuple[Fraction, list[int]]:
     return Fraction(*time_base), times
 
 
-def joined(paths: Sequence[Path]) -> Iterator[Packet[Any]]:
+def joined(paths: Sequence[Path], reorder: int | None = None) -> Iterator[Packet[Any]]:
     """The packets of all the files as those of one film.
 
     Each file was coded by itself, so its decoding times begin before its first picture. One film has room for that
-    only once, at its start: they are given anew, the smallest delay that lets every packet be decoded in time.
+    only once, at its start: they are given anew, with the delay of `reorder` pictures, or else the smallest that lets
+    every packet be decoded in time.
     """
     times = [read_times(path) for path in paths]
     coded = [pts for _, part in times for pts in part]
     shown = sorted(coded)
     place = {pts: number for number, pts in enumerate(shown)}
-    delay = max((number - place[pts] for number, pts in enumerate(coded)), default=0)
-    number = 0
+    smallest = max((number - place[pts] for number, pts in enumerate(coded)), default=0)
+    moments = DecodingTimes(smallest if reorder is None else reorder)
+    for pts in shown:
+        moments.show(pts)
     for path, (time_base, _) in zip(paths, times, strict=True):
         for pts, duration, key, content in read_packets(path):
             packet = Packet(content)
             packet.time_base, packet.pts, packet.duration, packet.is_keyframe = time_base, pts, duration, key
-            packet.dts = shown[number - delay] if number >= delay else shown[number] - (shown[delay] - shown[0])
-            number += 1
-            yield packet
+            yield moments.stamped(packet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from ..errors import OutputError
 from ..frame import Frame
 from .encoders import choose_encoder
 from .encoding import CONTAINERS, PALETTE, USUAL, Encoding
-from .pictures import GIF_TICK, Pictures
+from .pictures import GIF_TICK, InSegments, Pictures
 from .reader import FilmReader
 from .size import Size
 from .streams import NoStreams, OtherStreams
@@ -92,6 +92,10 @@ class FilmWriter:
             raise self._refused(error) from error
         try:
             self._pictures = self._add_pictures()
+            self._coder: Pictures | InSegments = self._pictures
+            if self.encoder.reorder is not None:
+                kind = CONTAINERS[suffix].format
+                self._coder = InSegments(kind, self.encoder, source, self._size)
             self._others: OtherStreams | NoStreams = NoStreams()
             if source.has_streams:
                 self._others = OtherStreams(
@@ -112,8 +116,13 @@ class FilmWriter:
 
     def write(self, frame: Frame) -> None:
         """Encodes one frame; its image may have any size. Raises OutputError if the disk does not take it."""
-        self._mux(self._pictures.encode(frame))
+        self._mux(self._of_stream(self._coder.encode(frame)))
         self._carry_others(frame.time)
+
+    def _of_stream(self, packets: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
+        for packet in packets:
+            packet.stream = self._pictures.stream
+            yield packet
 
     def write_coded(self, packet: Packet[Any]) -> None:
         """Takes a picture that is coded already, with this film's encoder, in the order of coding."""
@@ -148,7 +157,7 @@ class FilmWriter:
         """Finishes the film and gives it its name. Twice is fine."""
         if self._container is None:
             return
-        self._mux(self._pictures.flush())
+        self._mux(self._of_stream(self._coder.flush()))
         self._carry_others(None)
         self.warnings += self._others.warnings
         if self.encoder.pixels == PALETTE and self._pictures.late > GIF_TICK:
@@ -175,6 +184,8 @@ class FilmWriter:
                 self._container.close()
             self._container = None
             self._file.discard()
+        if hasattr(self, "_coder"):
+            self._coder.close()
         if hasattr(self, "_others"):
             self._others.close()
 
