@@ -21,7 +21,7 @@ from .film import stylize_film
 from .frame import Frame, Image
 from .media.color import tag, to_yuv
 from .media.encoding import CRF, PRESET
-from .media.reader import FilmReader
+from .media.reader import FilmReader, address_of
 from .media.size import Size, fit
 from .pipeline import STAGES
 from .stylizer import Stylizer, load
@@ -165,7 +165,7 @@ def _each(work: Callable[[Image], Image], images: Sequence[Image]) -> tuple[list
 
 def _codecs(film: Path, styled: Path) -> tuple[float, float]:
     """(wall, CPU) milliseconds a frame of decoding the film and encoding the styled film's pictures, without RGB."""
-    with _clock() as elapsed, av.open(str(film)) as container:
+    with _clock() as elapsed, av.open(address_of(film)) as container:
         container.streams.video[0].thread_type = "AUTO"
         frames = sum(1 for _ in container.decode(video=0))
         decode = elapsed()

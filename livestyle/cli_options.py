@@ -148,12 +148,13 @@ def progress(name: str, quiet: bool) -> Iterator[Callable[[Stats, int | None], N
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total} {task.fields[fps]:.1f} fps"),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[fps]:.1f} fps"),
     )
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=None, fps=0.0)

@@ -173,8 +173,8 @@ def _shares(style: str) -> list[tuple[str, float]]:
             raise InputError(f"style '{style}': write a mix as name:weight+name:weight, weights not negative")
         shares.append((name, weight))
     total = sum(weight for _, weight in shares)
-    if total == 0:
-        raise InputError(f"style '{style}': all weights are 0")
+    if not 0 < total < float("inf"):
+        raise InputError(f"style '{style}': the weights add up to {total:g}; give shares such as starry:0.7+wave:0.3")
     return [(name, weight / total) for name, weight in shares if weight]
 
 

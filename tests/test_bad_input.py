@@ -12,7 +12,7 @@ from pathlib import Path
 
 import av
 import pytest
-from conftest import MakeFilm, Outcome, RunCli
+from conftest import MakeFilm, Outcome, RunCli, frame_times
 
 from livestyle import OutputError, load, stylize_film
 from livestyle.frame import Image
@@ -61,6 +61,8 @@ BAD_FILMS: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty.mp4": (Path.touch, "not a film"),
     "noise.mkv": (lambda path: path.write_bytes(bytes(range(256)) * 16), "not a film"),
     "sound.mp4": (write_sound_only, "no video"),
+    "text.txt": (lambda path: path.write_text("to be or not to be\n" * 99), "is text"),
+    "http:text.mp4": (lambda path: path.write_text("to be or not to be\n" * 99), "not a film"),
     "n" * 300 + ".mp4": (lambda path: None, "name too long"),
 }
 
@@ -143,6 +145,20 @@ def test_an_existing_target_needs_overwrite(film: Path, tmp_path: Path, run_cli:
     assert target.read_bytes()[4:8] == b"ftyp"
 
 
+def test_a_link_that_leads_nowhere_is_not_replaced_unasked(film: Path, run_cli: RunCli) -> None:
+    target = film.with_name("out.mp4")
+    target.symlink_to("nowhere.mp4")
+    assert_one_line(run_cli("video", film, target, "--style", "none"), "--overwrite")
+    assert target.is_symlink()
+
+
+def test_names_may_look_like_addresses(film: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(film.parent)
+    source, target = film.rename("http:in.mp4"), Path("file:out.mp4")
+    assert run_cli("video", source, target, "--style", "none").code == 0
+    assert len(frame_times(target.absolute())) == len(frame_times(source.absolute())) > 0
+
+
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
 @pytest.mark.parametrize("kind", ["itself", "dotted", "symlink", "hard link", "source is the link"])
 def test_the_input_is_never_the_output(
@@ -167,7 +183,9 @@ def test_the_input_is_never_the_output(
 # Styles
 
 
-@pytest.mark.parametrize(("style", "near"), [("stary", "starry"), ("scraem", "scream"), ("nnoe", "none")])
+@pytest.mark.parametrize(
+    ("style", "near"), [("stary", "starry"), ("scraem", "scream"), ("nnoe", "none"), ("STARRY", "starry")]
+)
 def test_an_unknown_style_suggests_the_nearest(style: str, near: str, film: Path, run_cli: RunCli) -> None:
     before = tree(film.parent)
     assert_one_line(run_cli("video", film, film.parent / "out.mp4", "--style", style), style, f"'{near}'")
@@ -182,7 +200,9 @@ def test_a_truncated_style_file(share: float, film: Path, run_cli: RunCli) -> No
     assert not (film.parent / "out.mp4").exists()
 
 
-@pytest.mark.parametrize("style", ["missing.onnx", "x" * 5000, "starry:x+wave", "starry:0", "", "+", "photo.jpg"])
+@pytest.mark.parametrize(
+    "style", ["missing.onnx", "x" * 5000, "starry:x+wave", "starry:0", "starry:1e308+wave:1e308", "", "+", "photo.jpg"]
+)
 def test_a_style_that_makes_no_sense(style: str, film: Path, run_cli: RunCli) -> None:
     assert_one_line(run_cli("video", film, film.parent / "out.mp4", "--style", style))
     assert not (film.parent / "out.mp4").exists()

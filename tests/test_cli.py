@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,33 @@ def test_image_reads_every_mode(mode: str, tmp_path: Path, run_cli: RunCli) -> N
     (deep if mode == "I;16" else Pillow.fromarray(gray).convert(mode)).save(source)
     assert run_cli("image", source, target, "--style", "none").code == 0
     assert read_image(target).mean() == pytest.approx(128, abs=4)
+
+
+def test_image_reads_a_large_picture_without_a_word(tmp_path: Path, run_cli: RunCli) -> None:
+    Pillow.new("1", (10000, 9000)).save(tmp_path / "in.png")  # Pillow warns from 89 million pixels on
+    with warnings.catch_warnings(record=True) as said:
+        assert read_image(tmp_path / "in.png").shape == (9000, 10000, 3)
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "word"),
+    [
+        (Pillow.new("F", (8, 8)), "out.png", "floating-point"),
+        (Pillow.new("1", (20000, 20000)), "out.png", "178956970"),
+        (Pillow.new("L", (17000, 2)), "out.webp", "16383"),
+        (Pillow.new("L", (66000, 2)), "out.jpg", "65500"),
+    ],
+)
+def test_image_says_what_a_format_cannot_hold(
+    source: Pillow.Image, target: str, word: str, tmp_path: Path, run_cli: RunCli
+) -> None:
+    source.save(tmp_path / "in.tif", compression="tiff_deflate")
+    outcome = run_cli("image", tmp_path / "in.tif", tmp_path / target, "--style", "starry")
+    assert (outcome.code, len(outcome.err)) == (1, 1)
+    assert outcome.err[0].startswith("error: ")
+    assert word in outcome.err[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["in.tif"]
 
 
 def test_image_out_size_and_overwrite(tmp_path: Path, run_cli: RunCli) -> None:

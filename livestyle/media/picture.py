@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from ..frame import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95}, ".jpeg": {"quality": 95}, ".webp": {"quality": 95}}
+_LONGEST_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # pixels; what libjpeg and libwebp write
+_MAX_PIXELS = 178956970  # Pillow's own limit; at half of that it warns
 
 
 def open_rgb(path: Path) -> Pillow.Image:
@@ -36,8 +40,10 @@ def _open_upright(path: Path) -> Pillow.Image:
     if path.is_dir():
         raise InputError(f"{path}: is a directory, not a picture")
     try:
-        with Pillow.open(path) as picture:
+        with warnings.catch_warnings(action="ignore"), Pillow.open(path) as picture:
             upright = ImageOps.exif_transpose(picture)
+            if upright.mode == "F":  # nothing says which number is white; Pillow would take 255
+                raise InputError(f"{path}: a picture of floating-point numbers; save it with 8 or 16 bits")
             if upright.mode.startswith("I"):  # 16 bits of gray, which Pillow would clip to 8 instead of scaling
                 upright = Pillow.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             upright.load()
@@ -46,7 +52,9 @@ def _open_upright(path: Path) -> Pillow.Image:
         raise InputError(f"{path}: no such file") from error
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: not a picture that can be read; films go to `livestyle video`") from error
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+    except Pillow.DecompressionBombError as error:
+        raise InputError(f"{path}: too large; pictures of up to {_MAX_PIXELS} pixels are read") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: not a picture that can be read ({error})") from error
 
 
@@ -58,13 +66,22 @@ def read_image(path: Path) -> Image:
 def write_image(image: Image, target: Path) -> None:
     """Writes beside the target first, then renames. Raises OutputError if that fails."""
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    check_sides(image.shape[1], image.shape[0], target)
     try:
         Pillow.fromarray(image).save(temporary, **SAVE_OPTIONS.get(target.suffix.lower(), {}))
         os.replace(temporary, target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error.strerror or error})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a name too long for the first step is too long for this one
+            temporary.unlink(missing_ok=True)
+
+
+def check_sides(width: int, height: int, target: Path) -> None:
+    """Raises OutputError if the kind of file holds no picture of that size."""
+    longest = _LONGEST_SIDE.get(target.suffix.lower())
+    if longest and max(width, height) > longest:
+        raise OutputError(f"{target}: {width}x{height} is too large for it ({longest} pixels a side); write a .png")
 
 
 def resize(image: Image, size: tuple[int, int]) -> Image:

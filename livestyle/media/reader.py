@@ -40,9 +40,18 @@ def open_film(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> InputContain
         _check_file(path)
     try:
         # Old films have titles that are not UTF-8.
-        return av.open(str(path), metadata_errors="replace", options={"max_pixels": str(max_pixels)})
+        container = av.open(address_of(path), metadata_errors="replace", options={"max_pixels": str(max_pixels)})
     except (av.FFmpegError, OSError) as error:
         raise InputError(f"{path}: not a film that can be read ({error.strerror})") from error
+    if container.format.name == "tty":  # FFmpeg plays text as it would run over a terminal
+        container.close()
+        raise InputError(f"{path}: is text, not a film")
+    return container
+
+
+def address_of(path: Path | str) -> str:
+    """What FFmpeg is to open: without the scheme it takes `a:b.mp4` for an address, and may ask the network."""
+    return f"file:{path}" if isinstance(path, Path) else path
 
 
 def _check_file(path: Path) -> None:

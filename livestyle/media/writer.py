@@ -20,7 +20,7 @@ from ..frame import Frame
 from .encoders import choose_encoder
 from .encoding import CONTAINERS, PALETTE, USUAL, Encoding
 from .pictures import GIF_TICK, InSegments, Pictures
-from .reader import FilmReader
+from .reader import FilmReader, address_of
 from .size import Size
 from .streams import NoStreams, OtherStreams
 from .temporary import Temporary
@@ -37,7 +37,7 @@ def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes
         raise OutputError(f"{target}: is a directory; name a file in it")
     if source is not None and target.exists() and source.exists() and target.samefile(source):
         raise OutputError(f"{target}: is the input itself; choose another name")
-    if target.exists() and not overwrite:
+    if os.path.lexists(target) and not overwrite:  # a link that leads nowhere would be replaced too
         raise OutputError(f"{target}: exists already; add --overwrite to replace it")
     folder = target.parent
     if not folder.is_dir():
@@ -85,7 +85,10 @@ class FilmWriter:
         suffix = target.suffix.lower()
         try:
             self._container: OutputContainer | None = av.open(
-                str(self._file.path), "w", format=CONTAINERS[suffix].format, options=_options(suffix, source.time_base)
+                address_of(self._file.path),
+                "w",
+                format=CONTAINERS[suffix].format,
+                options=_options(suffix, source.time_base),
             )
         except (av.FFmpegError, OSError) as error:
             self._file.discard()

@@ -176,10 +176,10 @@ def find(name: str) -> tuple[Artifact, Code | None]:
         raise StyleError(f"{name}: a picture is not a style yet; learn one from it: livestyle train {name}")
     if path.suffix.lower() == ".pt":
         raise StyleError(f"{name}: a .pt file is a program and is not run; ask for the .onnx file")
-    names = ["none", *shipped(), *own()]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    raise StyleError(f"style '{name}': there is none of that name; {hint}List them: livestyle styles")
+    names = {known.lower(): known for known in ("none", *shipped(), *own())}
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    hint = f"; did you mean '{names[near[0]]}'?" if near else "."
+    raise StyleError(f"style '{name}': there is none of that name{hint} List them: livestyle styles")
 
 
 def _from_file(path: Path, chosen: str | None) -> tuple[Artifact, Code | None]:
