@@ -17,6 +17,7 @@ from livestyle.losses import (  # noqa: E402
     LossWeights,
     Perceptual,
     beyond_range,
+    blur_loss,
     content_loss,
     gram,
     style_loss,
@@ -68,6 +69,13 @@ def test_the_temporal_loss_counts_only_what_both_pictures_show() -> None:
     assert temporal_loss(later, moved, inside).tolist() == pytest.approx([1 / 4, 1 / 12])
     inside[0, :, 0, 0] = 0
     assert temporal_loss(later, moved, inside).tolist() == pytest.approx([0, 1 / 12])
+
+
+def test_only_blur_costs_the_blur_loss() -> None:
+    x = torch.zeros(3, 1, 4, 5)
+    x[..., ::2] = 0.4  # stripes: 0.4 between all neighbours across, nothing down
+    styled = x * torch.tensor([1.0, 0.75, 0.25]).view(3, 1, 1, 1)
+    assert blur_loss(styled, x).tolist() == pytest.approx([0, 0, (0.5 * 0.4) ** 2], abs=1e-6)
 
 
 def test_losses_add_up_over_layers_by_their_weights() -> None:
