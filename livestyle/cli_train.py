@@ -26,7 +26,11 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     "--paintings", "paintings_folder", type=click.Path(path_type=Path), help="A folder of them, for one network."
 )
 @click.option("--recipe", help="Make a network as this recipe says: the name of one that ships, or a .toml file.")
-@click.option("--photos", type=click.Path(path_type=Path), help="Photographs to learn on: a folder, or a film.")
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    help="Photographs to learn on: a folder, or a film. Default: what scikit-image brings, and made-up scenes.",
+)
 @click.option("--name", "names", multiple=True, help="Each style's name; once a painting. Default: the file's name.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: in your own styles; a recipe's, in this folder.")
 @click.option(

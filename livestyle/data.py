@@ -20,6 +20,7 @@ from .errors import InputError
 from .frame import Image as Pixels
 from .media.picture import SUFFIXES, open_rgb
 from .media.reader import FilmReader
+from .scenes import Scenes
 
 STROKE_SIZE = 512  # pixels: a painting's long side at stroke 1
 _SMALLEST = 16  # pixels: a painting's long side
@@ -156,9 +157,9 @@ def evenly_spread(images: Iterable[Pixels], count: int, keep: Callable[[Pixels],
 
 
 def open_photos(where: Path | None) -> Photos:
-    """The pictures below a folder, or a film's frames. Raises InputError if there are none."""
+    """The pictures below a folder, a film's frames, or what needs no download. Raises InputError if there are none."""
     if where is None:
-        raise InputError("no photos to learn on; give --photos FOLDER or --photos FILM")
+        return Scenes()
     if where.suffix.lower() in FILM_SUFFIXES and not where.is_dir():
         return Frames(where)
     return Files(find_pictures(where))

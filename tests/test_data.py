@@ -218,8 +218,12 @@ def test_what_is_no_source_of_photos_is_one_line(tmp_path: Path) -> None:
     for where, reason in (("film.mp4", "not a film"), ("one.png", "a file; give a folder"), ("none", "no such folder")):
         with pytest.raises(InputError, match=reason):
             open_photos(tmp_path / where)
-    with pytest.raises(InputError, match="give --photos"):
-        open_photos(None)
+
+
+def test_without_photos_there_are_pictures_that_need_no_download() -> None:
+    photos = open_photos(None)
+    assert len(photos) >= 1000 and photos.open(0).mode == "RGB"
+    assert Crops(photos, size=64, batch=3, seed=0)(5).shape == (3, 3, 64, 64)
 
 
 def test_a_tiny_painting_is_refused_and_a_small_one_gets_a_word(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class Talk(Watcher):
         """The plan."""
         config, self.step = self._config, facts.step
         names = ", ".join(painting.name for painting in config.paintings)
-        where = config.photos.name if config.photos else "those livestyle brings along"
+        where = config.photos.name if config.photos else "scikit-image's photographs and made-up scenes"
         kept = f"{facts.kept} more to judge by" if facts.kept != facts.photos else "judged by the same"
         length = f"{config.minutes:g} minutes" if config.minutes else f"{config.iterations} iterations"
         self._say(f"network: {config.net}, {facts.weights:,} weights, on {facts.device}; styles: {names}")
