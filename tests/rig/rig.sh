@@ -11,12 +11,13 @@
 # make, gzip, apt-get (Debian 12). Environment:
 #   RIG_CACHE    build folders           (default ~/.cache/livestyle-rig)
 #   RIG_LOOP_SRC v4l2loopback's source   (default: Debian's v4l2loopback-dkms)
-#   RIG_TIMEOUT  seconds for it all      (default 600; exit status 124)
+#   RIG_TIMEOUT  seconds, once it boots  (default 600; exit status 124)
 set -euo pipefail
 
 SELF=$(realpath "$0")
 STAMP=$(echo "${RIG_LOOP_SRC:-}" | cat "$SELF" - | sha256sum | cut -c1-12)
 CACHE=${RIG_CACHE:-$HOME/.cache/livestyle-rig}/$STAMP
+BOOT_TIMEOUT=90  # seconds; 15 are usual
 VIVID='n_devs=1 node_types=0x1 num_inputs=1 input_types=0x0 vid_cap_nr=0'
 
 build() {
@@ -74,6 +75,31 @@ INIT
     echo "rig: built for $k in $CACHE: $(du -sh . | cut -f1)"
 }
 
+boot() {
+    # mitigations=off: emulated, each of them costs more than the work (half of all the time was theirs)
+    exec timeout -k 5 "${RIG_TIMEOUT:-600}" qemu-system-x86_64 \
+        -accel tcg,thread=multi,tb-size=1024 -cpu max -smp 2 -m 2048 \
+        -nodefaults -display none -no-reboot \
+        -kernel "$CACHE/vmlinuz" -initrd "$CACHE/initrd.gz" \
+        -append "console=ttyS0 quiet panic=-1 mitigations=off" \
+        -serial "file:$job/boot.log" -serial stdio \
+        -virtfs "local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap" \
+        -virtfs "local,path=$job,mount_tag=job,security_model=none" \
+        < /dev/null
+}
+
+# Whether the VM with that process id gets to our command; if not in time, it is ended.
+wait_for_boot() {
+    local second
+    for ((second = 0; second < BOOT_TIMEOUT; second++)); do
+        if [ -e "$job/uptime" ] || ! kill -0 "$1" 2> /dev/null; then return 0; fi
+        sleep 1
+    done
+    kill -TERM "$1" 2> /dev/null || true # timeout hands it on, and follows with KILL after 5 s
+    wait "$1" 2> /dev/null || true
+    return 1
+}
+
 run() {
     (build) >&2
     local job rc=255
@@ -89,16 +115,12 @@ setsid bash /run/rig/job/command < /dev/null > /dev/ttyS1 2>&1
 echo \$? > /run/rig/job/rc
 sync; /run/rig/busybox poweroff -f
 STAGE2
-    # mitigations=off: emulated, each of them costs more than the work (half of all the time was theirs)
-    timeout -k 5 "${RIG_TIMEOUT:-600}" qemu-system-x86_64 \
-        -accel tcg,thread=multi,tb-size=1024 -cpu max -smp 2 -m 2048 \
-        -nodefaults -display none -no-reboot \
-        -kernel "$CACHE/vmlinuz" -initrd "$CACHE/initrd.gz" \
-        -append "console=ttyS0 quiet panic=-1 mitigations=off" \
-        -serial "file:$job/boot.log" -serial stdio \
-        -virtfs "local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap" \
-        -virtfs "local,path=$job,mount_tag=job,security_model=none" \
-        < /dev/null || rc=$?
+    # On a busy machine the emulated kernel now and then hangs while it boots: then it is started anew.
+    local try
+    for try in 1 2 3 4; do
+        boot & wait_for_boot $! && { wait $! || rc=$?; break; }
+        echo "rig: no boot within $BOOT_TIMEOUT s (try $try)" >&2
+    done
     if [ -s "$job/rc" ]; then
         rc=$(cat "$job/rc"); echo "rig: boot to command: $(cat "$job/uptime") s (guest uptime)" >&2
     else
