@@ -197,6 +197,24 @@ def stub_torchvision(monkeypatch: pytest.MonkeyPatch, get_model: object) -> None
     monkeypatch.setitem(sys.modules, "torchvision.models", models)
 
 
+@pytest.mark.parametrize(
+    "error", [RuntimeError("operator torchvision::nms does not exist"), ImportError("libc10_cuda")]
+)
+def test_a_torchvision_that_does_not_fit_torch_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Misfit:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name.partition(".")[0] == "torchvision":
+                raise error
+
+    for module in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(sys, "meta_path", [Misfit(), *sys.meta_path])
+    with pytest.raises(
+        InputError, match=r"vgg19: the torchvision here does not fit torch .* give a \.safetensors file"
+    ):
+        load_loss_network("vgg19")
+
+
 def test_vgg19_comes_from_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 

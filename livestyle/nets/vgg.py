@@ -146,6 +146,15 @@ def _torchvision_weights(name: str) -> dict[str, Tensor]:
         from torchvision.models import get_model  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ModuleNotFoundError as error:
         raise MissingExtra(f"loss network {name}", "torchvision", "train") from error
+    except (
+        ImportError,
+        RuntimeError,
+        OSError,
+    ) as error:  # built for CUDA beside a torch for CPUs, or for another torch
+        raise InputError(
+            f"{name}: the torchvision here does not fit torch {torch.__version__}; install both from one place, "
+            f"or give a .safetensors file"
+        ) from error
     try:
         weights: dict[str, Tensor] = get_model(name, weights="IMAGENET1K_V1").state_dict()
     except OSError as error:  # no network, no space
