@@ -15,6 +15,7 @@ import click
 
 from . import __version__, cli_compare, cli_live, cli_styles, cli_train
 from .cli_options import (
+    FILE,
     Fraction01,
     RateType,
     SizeType,
@@ -52,9 +53,9 @@ for _command in (*cli_live.COMMANDS, cli_compare.compare, cli_styles.styles, cli
 
 
 @cli.command()
-@click.argument("films", nargs=-1, required=True, metavar="SOURCE TARGET | FILMS...", type=click.Path(path_type=Path))
+@click.argument("films", nargs=-1, required=True, metavar="SOURCE TARGET | FILMS...", type=FILE)
 @style_options
-@click.option("--out-dir", type=click.Path(path_type=Path), help="All names are inputs; each is rendered into here.")
+@click.option("--out-dir", type=FILE, help="All names are inputs; each is rendered into here.")
 @click.option("--out-size", type=SizeType(), help="The output's size, if not the input's.")
 @encoding_options
 @click.option("--rate", type=RateType(), help="Pictures a second of an image sequence; 25 if not given.")
@@ -130,8 +131,8 @@ def video(
 
 
 @cli.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("source", type=FILE)
+@click.argument("target", type=FILE)
 @style_options
 @click.option("--out-size", type=SizeType(), help="The output's size, if not the input's.")
 @keep_color_option
@@ -163,14 +164,12 @@ def image(
 
 
 @cli.command()
-@click.option("--input", "source", type=click.Path(path_type=Path), help="A film; without it, one is made.")
+@click.option("--input", "source", type=FILE, help="A film; without it, one is made.")
 @click.option("--style", type=StyleType(), default="starry", show_default=True)
 @click.option("--size", type=SizeType(), default="640x360", show_default=True, help="Of the film that is made.")
 @click.option("--frames", type=click.IntRange(10), default=300, show_default=True, help="Frames to measure.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option(
-    "--peer", type=click.Path(path_type=Path), help="An ONNX network (uint8 NHWC) to run frame by frame beside it."
-)
+@click.option("--peer", type=FILE, help="An ONNX network (uint8 NHWC) to run frame by frame beside it.")
 @click.option("--loop", is_flag=True, help="Measure the delay from camera to screen instead.")
 @click.option("--camera", default="screen", show_default=True, help="For --loop: one that looks at the screen.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

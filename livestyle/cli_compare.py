@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
+from .cli_options import FILE
+
 EXIT_NOT_KEPT = 1
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("source", type=FILE)
+@click.argument("target", type=FILE)
 @click.option("--picture", is_flag=True, help="The colours too; only `--style none` keeps them.")
 @click.option(
     "--samples", type=click.IntRange(1), default=25, show_default=True, help="Frames whose colours are compared."

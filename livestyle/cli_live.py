@@ -7,12 +7,11 @@ import math
 import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .cli_options import Fraction01, SizeType, say, style_options
+from .cli_options import FILE, Fraction01, SizeType, say, style_options
 from .completion import SHELLS, StyleType, completion_script
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def _cam_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--outside", type=StyleType(), help="Style outside the mask. Default: none."),
         click.option("--virtual", is_flag=True, help="Also send to a virtual camera, for video calls."),
         click.option("--virtual-device", help="Which virtual camera, such as /dev/video2."),
-        click.option("--record", type=click.Path(path_type=Path), help="Also record to this .mp4."),
+        click.option("--record", type=FILE, help="Also record to this .mp4."),
         click.option("--overwrite", is_flag=True, help="Replace an existing recording."),
         click.option("--microphone", is_flag=True, help="Record the sound too."),
         click.option("--microphone-device", help="Which microphone."),

@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from .stylizer import Stylizer
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+FILE = click.Path(path_type=Path, readable=False)  # click would call one that may not be read a usage error
 
 
 class SizeType(click.ParamType):  # type: ignore[type-arg,unused-ignore]

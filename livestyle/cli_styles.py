@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from .cli_options import FILE
+
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -15,7 +17,7 @@ import click
     "page",
     is_flag=False,
     flag_value=Path("gallery.html"),
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="[FILE.html]",
     help="Write a page of all styles on a few photographs; default gallery.html.",
 )
@@ -65,7 +67,7 @@ def _write_gallery(target: Path, *, overwrite: bool) -> None:
 
 
 @styles.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--name", help="Default: the file's name.")
 @click.option("--overwrite", is_flag=True, help="Replace one of your own.")
 def add(file: Path, name: str | None, overwrite: bool) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from .cli_options import say
+from .cli_options import FILE, say
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -21,18 +20,16 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
 
 
 @click.command()
-@click.argument("paintings", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--paintings", "paintings_folder", type=click.Path(path_type=Path), help="A folder of them, for one network."
-)
+@click.argument("paintings", nargs=-1, type=FILE)
+@click.option("--paintings", "paintings_folder", type=FILE, help="A folder of them, for one network.")
 @click.option("--recipe", help="Make a network as this recipe says: the name of one that ships, or a .toml file.")
 @click.option(
     "--photos",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Photographs to learn on: a folder, or a film. Default: what scikit-image brings, and made-up scenes.",
 )
 @click.option("--name", "names", multiple=True, help="Each style's name; once a painting. Default: the file's name.")
-@click.option("--out", type=click.Path(path_type=Path), help="Default: in your own styles; a recipe's, in this folder.")
+@click.option("--out", type=FILE, help="Default: in your own styles; a recipe's, in this folder.")
 @click.option(
     "--quality",
     type=click.Choice(["draft", "good", "best"]),
@@ -86,16 +83,14 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     "--crop", type=click.IntRange(64), default=192, show_default=True, help="Side of a training crop, pixels."
 )
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True)
-@click.option(
-    "--start", type=click.Path(path_type=Path), help="Train on from a lite style file; its styles keep their codes."
-)
+@click.option("--start", type=FILE, help="Train on from a lite style file; its styles keep their codes.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Keep it here, and go on from it if it is there. Default: in your own folder, see --resume.",
 )
-@click.option("--logs", type=click.Path(path_type=Path), help="A folder for TensorBoard.")
+@click.option("--logs", type=FILE, help="A folder for TensorBoard.")
 @click.option("--licence", help="Of the style, for its file and card.")
 @click.option("--half", is_flag=True, help="Store the weights in half precision.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing style file.")

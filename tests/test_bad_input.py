@@ -112,6 +112,17 @@ def test_a_title_that_is_not_utf8_is_no_obstacle(film: Path, run_cli: RunCli) ->
     assert run_cli("video", film, film.with_name("out.mp4"), "--style", "none").code == 0
 
 
+@pytest.mark.parametrize("name", ["in.mp4", "in.png"])
+def test_a_file_that_may_not_be_read_is_no_usage_error(
+    name: str, film: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, access = film.with_name(name), os.access
+    source.touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK and access(path, mode))
+    command = "video" if name == "in.mp4" else "image"
+    assert_one_line(run_cli(command, source, film.with_name("out" + source.suffix), "--style", "none"), name, "read")
+
+
 # Targets
 
 
