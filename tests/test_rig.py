@@ -57,6 +57,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         text=True,
         check=False,
     )
+    if "rig: the machine never booted" in done.stderr:
+        pytest.skip("the VM does not boot on this machine, in four tries")
     found = {facts.pop("scene"): facts for facts in map(json.loads, filter(_is_json, done.stdout.splitlines()))}
 
     def get(name: str) -> dict[str, Any]:

@@ -121,6 +121,7 @@ STAGE2
         boot & wait_for_boot $! && { wait $! || rc=$?; break; }
         echo "rig: no boot within $BOOT_TIMEOUT s (try $try)" >&2
     done
+    [ -e "$job/uptime" ] || echo "rig: the machine never booted" >&2
     if [ -s "$job/rc" ]; then
         rc=$(cat "$job/rc"); echo "rig: boot to command: $(cat "$job/uptime") s (guest uptime)" >&2
     else
