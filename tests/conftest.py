@@ -117,6 +117,21 @@ RunCli = Callable[..., Outcome]
 
 
 @pytest.fixture
+def heard_signals() -> Iterator[None]:
+    """Programs started meanwhile end by SIGINT and SIGHUP, even if we run under nohup or behind a script's `&`.
+
+    Both ignore such signals, and a program inherits that: it would never end.
+    """
+    numbers = [signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)]
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.fixture
 def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[RunCli]:
     """A function that runs the command line in this process, as the `livestyle` program would."""
     handlers = {

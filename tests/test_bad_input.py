@@ -298,6 +298,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(target: str, film: Path) -> 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.usefixtures("heard_signals")
 def test_a_signal_ends_the_command_and_leaves_nothing(signum: signal.Signals, code: int, make_film: MakeFilm) -> None:
     film = make_film(pts=range(200))
     before = tree(film.parent)

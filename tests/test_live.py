@@ -219,6 +219,7 @@ def test_a_film_as_camera_plays_at_its_own_pace(make_film: MakeFilm, monkeypatch
 @pytest.mark.parametrize(
     ("signal_", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (getattr(signal, "SIGHUP", 1), 129)]
 )
+@pytest.mark.usefixtures("heard_signals")
 def test_a_signal_finishes_the_recording(signal_: signal.Signals, code: int, tmp_path: Path) -> None:
     arguments = ["cam", "--camera", "pattern:160x96@25", "--style", "none", "--no-window", "--record", "a.mp4"]
     command = [sys.executable, "-m", "livestyle.cli", *arguments]

@@ -61,7 +61,7 @@ def interrupt(number: int, *arguments: str | Path, at: int = 2 * FRAMES + 50) ->
 
 
 @pytest.fixture
-def film(make_film: MakeFilm) -> Path:
+def film(heard_signals: None, make_film: MakeFilm) -> Path:
     """More than three segments, in uneven time, with sound."""
     return make_film(pts=[3 * index + index % 2 for index in range(LENGTH)], time_base=Fraction(1, 75), sound=True)
 

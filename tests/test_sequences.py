@@ -169,6 +169,7 @@ cli.main()
 @pytest.mark.parametrize(
     ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -9)]
 )
+@pytest.mark.usefixtures("heard_signals")
 def test_a_stopped_render_leaves_nothing_for_the_next(
     signum: int, code: int, make_film: MakeFilm, tmp_path: Path
 ) -> None:
