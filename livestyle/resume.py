@@ -11,7 +11,6 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from . import __version__
@@ -23,6 +22,7 @@ from .media.pictures import FRAMES, Pictures, in_memory
 from .media.pieces import PacketFile, joined
 from .media.reader import FilmReader
 from .media.size import Size
+from .media.temporary import AllOrNothing
 from .media.writer import FilmWriter
 from .pipeline import Stats, run
 from .segments import Finish, SegmentFinisher, Share, shares
@@ -194,7 +194,7 @@ class _Worker:
                 yield picture.frame(time)
 
 
-class _SegmentWriter:
+class _SegmentWriter(AllOrNothing):
     """Codes frames into the segments they belong to, each by an encoder of its own.
 
     A context manager: left without an error it finishes the last one, else removes it.
@@ -242,18 +242,6 @@ class _SegmentWriter:
             self._file.abort()
             self._container.close()
             self._segment = None
-
-    def __enter__(self) -> _SegmentWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.close()
-        finally:
-            self.abort()
 
 
 def _join(job: Job, reader: FilmReader, folder: WorkFolder, frames: int) -> list[str]:

@@ -12,12 +12,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
 from av.packet import Packet
 
 from .pictures import DecodingTimes
+from .temporary import AllOrNothing
 
 _HEAD = struct.Struct("<8sqq")  # magic, time base
 _RECORD = struct.Struct("<qqI?")  # pts, duration, bytes, key frame
@@ -35,7 +35,7 @@ class Kept(NamedTuple):
     content: bytes
 
 
-class PacketFile:
+class PacketFile(AllOrNothing):
     """Writes one: it has its name once it is complete and on the disk. A context manager; an error removes it.
 
     Raises OSError if the disk does not take it.
@@ -82,18 +82,6 @@ class PacketFile:
                 self._file.close()
             self._part.unlink(missing_ok=True)
             self._file = None
-
-    def __enter__(self) -> PacketFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.close()
-        finally:
-            self.abort()
 
 
 def packets_in(path: Path) -> int | None:

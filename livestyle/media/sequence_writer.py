@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from PIL import Image as Pillow
@@ -19,6 +18,7 @@ from .sequence import FOLDERS_OWN, RATE, Pattern, is_sequence, pattern_of
 from .size import Size
 from .streams_roles import main_video, title_of
 from .streams_tags import still_true
+from .temporary import AllOrNothing
 from .temporary_folder import TemporaryFolder
 
 FIRST = 1  # the number of the first picture
@@ -74,7 +74,7 @@ def _check_folder(target: Path, pattern: Pattern, source: Path, *, overwrite: bo
         raise OutputError(f"{target}: exists already; add --overwrite to replace it")
 
 
-class SequenceWriter:
+class SequenceWriter(AllOrNothing):
     """Numbered pictures that appear in their folder only when all are there; what was in it goes then.
 
     A context manager: left without an error it finishes the folder, else it removes what was written.
@@ -131,17 +131,9 @@ class SequenceWriter:
             return [f"{self.target}: pictures have no times; as an input they need --rate {rate}"]
         return []
 
-    def __enter__(self) -> SequenceWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.close()
-        finally:
-            self._folder.discard()
+    def abort(self) -> None:
+        """Leaves nothing behind; does nothing to finished pictures."""
+        self._folder.discard()
 
 
 def _left_out(source: FilmReader) -> list[str]:

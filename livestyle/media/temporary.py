@@ -8,10 +8,37 @@ import os
 import re
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 _OLD = 60.0  # seconds without a write, where there are no locks, before a file can count as left behind
 _TRIES, _PAUSE = 50, 0.01  # seconds
+
+
+class AllOrNothing(ABC):
+    """A context manager: left without an error, what is written is finished, else removed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finishes it. Twice is fine."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Leaves nothing behind; does nothing to what is finished."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.close()
+        finally:
+            self.abort()
 
 
 class Temporary:

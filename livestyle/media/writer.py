@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -23,7 +22,7 @@ from .pictures import GIF_TICK, InSegments, Pictures
 from .reader import FilmReader, address_of
 from .size import Size
 from .streams import NoStreams, OtherStreams
-from .temporary import Temporary
+from .temporary import AllOrNothing, Temporary
 
 SUFFIXES = tuple(CONTAINERS)
 _LONGEST_REORDERING = 2**40  # ticks
@@ -46,12 +45,11 @@ def check_target(target: Path, source: Path | None, *, overwrite: bool, suffixes
         raise OutputError(f"{target}: the folder {folder} may not be written")
 
 
-class FilmWriter:
+class FilmWriter(AllOrNothing):
     """A film that appears under its name only when it is complete.
 
     They are H.264 (8 bit, 4:2:0) unless the container or `encoding` wants another codec, and keep their exact times.
     All else in the source goes over as it is where the container permits.
-    A context manager: left without an error it finishes the film, else it removes what was written.
 
     Args:
         target: the film to write; its suffix decides the container.
@@ -191,18 +189,6 @@ class FilmWriter:
             self._coder.close()
         if hasattr(self, "_others"):
             self._others.close()
-
-    def __enter__(self) -> FilmWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.close()
-        finally:
-            self.abort()
 
 
 def _mend(packet: Packet[Any]) -> None:
