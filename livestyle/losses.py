@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from .nets.layers import luma
 from .nets.vgg import LossNetwork, LossNetworks, require
 
 Features = Mapping[str, Tensor]
 
-_REST = ("content", "tv", "beyond", "blur")  # parts whose weights are the same for all paintings
+_REST = ("content", "tv", "beyond", "blur", "clouds")  # parts whose weights are the same for all paintings
 _SHARP = 0.75  # of the photo's gradient energy: less is blur
+_CLOUD = 16  # pixels: what is smaller is a stroke
+_VIVID, _FAINT = 3.0, 0.015  # times the change of the photo, and what nobody minds
 _MEMORY = 0.02  # share of a new picture in the running means
 _BALANCE = 0.02  # how far a style weight moves for each picture and unit of content loss
 _STYLE_WEIGHTS = (0.1, 20.0)  # where they may move
@@ -76,6 +80,22 @@ def blur_loss(styled: Tensor, x: Tensor) -> Tensor:
     return (_SHARP * gradient_energy(x) - gradient_energy(styled)).clamp_min(0).square()
 
 
+def cloud_loss(styled: Tensor, x: Tensor) -> Tensor:
+    """(N,): squared change of colour, over 16 pixels, beyond the change the photo has there.
+
+    A painting's Gram matrices ask for all of its colours, and a photo's flat areas, a face or a wall, are where one
+    of them costs the least content loss: without this, clouds of green drift over them.
+    """
+    size = min(_CLOUD, min(x.shape[2:]) // 2)
+    tint, photo = functional.avg_pool2d(styled - luma(styled), size), functional.avg_pool2d(x, size)
+    losses = []
+    for dim in (2, 3):
+        new = tint.diff(dim=dim).square().sum(1).add(1e-8).sqrt()
+        old = photo.diff(dim=dim).square().sum(1).sqrt()
+        losses.append((new - _VIVID * old - _FAINT).clamp_min(0).mean((1, 2)))
+    return torch.stack(losses).sum(0)
+
+
 def temporal_loss(later: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
     """(N,): mean squared difference of a styled picture and the styled one before it, moved (Ruder 2016, eq. 4).
 
@@ -95,6 +115,7 @@ class LossWeights:
     tv: float = 4.0
     beyond: float = 100.0
     blur: float = 400.0
+    clouds: float = 500.0
     temporal: float = 100.0  # 0 does without the second picture it needs
 
 
@@ -155,7 +176,7 @@ class Perceptual(nn.Module):
         return {"total": total.mean(), **told}
 
     def measure(self, styled: Tensor, x: Tensor, painting: Tensor) -> dict[str, Tensor]:
-        """Unweighted (N,) `style`, `content`, `tv`, `beyond` and `blur`; remembers nothing."""
+        """Unweighted (N,) `style`, `content`, `tv`, `beyond`, `blur` and `clouds`; remembers nothing."""
         features = {k: f.float() for k, f in self.network(styled, self.all_layers).items()}
         with torch.no_grad():
             photo = {k: f.float() for k, f in self.network(x, self.content_weights).items()}
@@ -167,6 +188,7 @@ class Perceptual(nn.Module):
                 "tv": total_variation(styled.float()),
                 "beyond": beyond_range(styled.float()),
                 "blur": blur_loss(styled.float(), x.detach()),
+                "clouds": cloud_loss(styled.float(), x.detach()),
             }
 
     def rest(self, parts: Mapping[str, Tensor]) -> Tensor:

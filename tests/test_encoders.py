@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,9 @@ from livestyle.errors import DeviceError, InputError, OutputError
 from livestyle.media import encoders
 from livestyle.media.encoders import choose_encoder, why_not
 from livestyle.media.encoding import CONTAINERS, H264, USUAL, Encoder, Encoding
+from livestyle.media.reader import FilmReader
 from livestyle.media.size import Size
-from livestyle.media.writer import _mend
+from livestyle.media.writer import FilmWriter, _mend
 
 MILLISECOND = Fraction(1, 1000)  # the grain of Matroska's timestamps
 PAIRS = [(suffix, codec) for suffix, container in CONTAINERS.items() for codec in container.codecs if codec != "gif"]
@@ -101,6 +105,20 @@ def test_without_a_wish_the_container_chooses(suffix: str, codec: str, make_film
 
 def test_the_usual_film_is_coded_by_x264_as_before() -> None:
     assert choose_encoder(USUAL, Path("out.mp4"), Size(640, 360)) == H264
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="only root may make threads urgent, on Linux")
+@pytest.mark.parametrize("codec", encoders.CODECS)
+def test_no_encoder_starves_the_machine(codec: str, make_film: MakeFilm, tmp_path: Path) -> None:
+    """SVT-AV1 would leave us, our threads and all that we start with the highest real-time priority."""
+    seen: set[int] = set()
+    with FilmReader(make_film()) as film, FilmWriter(tmp_path / "out.mkv", film, encoding=Encoding(codec)) as writer:
+        for frame in film:
+            writer.write(frame)
+            for thread in Path("/proc/self/task").iterdir():
+                with suppress(ProcessLookupError):
+                    seen.add(os.sched_getscheduler(int(thread.name)))
+    assert seen == {os.SCHED_OTHER}
 
 
 # What cannot be

@@ -18,6 +18,7 @@ from livestyle.losses import (  # noqa: E402
     Perceptual,
     beyond_range,
     blur_loss,
+    cloud_loss,
     content_loss,
     gram,
     style_loss,
@@ -76,6 +77,19 @@ def test_only_blur_costs_the_blur_loss() -> None:
     x[..., ::2] = 0.4  # stripes: 0.4 between all neighbours across, nothing down
     styled = x * torch.tensor([1.0, 0.75, 0.25]).view(3, 1, 1, 1)
     assert blur_loss(styled, x).tolist() == pytest.approx([0, 0, (0.5 * 0.4) ** 2], abs=1e-6)
+
+
+def test_only_new_changes_of_colour_cost_the_cloud_loss() -> None:
+    x = torch.full((4, 3, 32, 64), 0.5)
+    x[1, :, :, 32:] = 0.7  # an edge there may be an edge in colour
+    styled = torch.full_like(x, 0.5)
+    styled[0, :, :, 32:] = 0.9  # light, not colour
+    styled[1, 1, :, 32:] = 0.7
+    styled[2, 1, :, 32:] = 0.7  # a cloud of green where the photo is flat
+    styled[3, 1, :, ::2] = 0.7  # strokes
+    costs = cloud_loss(styled, x).tolist()
+    assert costs[2] > 0.02
+    assert [costs[n] for n in (0, 1, 3)] == pytest.approx([0, 0, 0], abs=1e-6)
 
 
 def test_losses_add_up_over_layers_by_their_weights() -> None:

@@ -26,6 +26,8 @@ TIMEOUT = 1500  # seconds, for a busy machine; two idle cores need less than fou
 BOTH_WAYS_TO_YUV = 6  # levels that a cell's mean colour may be off by
 STOPS_WITHIN = 3.0  # seconds, the best of three: 0.3 where the machine is free, 1 to 2 where it is busy
 
+pytestmark = pytest.mark.timeout(TIMEOUT + 400)  # and four tries to boot
+
 Scene = Callable[[str], dict[str, Any]]
 
 

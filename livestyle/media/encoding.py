@@ -14,6 +14,7 @@ from av.container import OutputContainer
 from av.video.reformatter import Colorspace
 
 from .color import UNSPECIFIED, tag
+from .scheduling import scheduling_kept
 from .size import Size, even
 
 CRF, PRESET = 20, "veryfast"  # x264: visually close to transparent on painted texture, at a small share of the time
@@ -116,9 +117,9 @@ class Coded:
 
 
 def add_video(container: OutputContainer, encoder: Encoder, coded: Coded, **options: str) -> av.VideoStream:
-    """A video stream in the container, with the encoder set up; `options` are the encoder's, beside its own.
+    """A video stream in the container, its encoder open; `options` are the encoder's, beside its own.
 
-    Raises ValueError or av.FFmpegError if the container does not take it.
+    Raises ValueError or av.FFmpegError if the container or the encoder does not take it.
     """
     rate = coded.rate if encoder.most_fps is None else min(coded.rate, Fraction(encoder.most_fps))
     asked = {**encoder.options, **options}
@@ -135,6 +136,8 @@ def add_video(container: OutputContainer, encoder: Encoder, coded: Coded, **opti
         codec.codec_tag = own
     if encoder.pixels != PALETTE:
         tag(codec, coded.matrix, primaries=coded.primaries, transfer=coded.transfer)
+    with scheduling_kept():
+        codec.open()
     return stream
 
 

@@ -109,11 +109,9 @@ class FilmWriter(AllOrNothing):
     def _add_pictures(self) -> Pictures:
         assert self._container is not None
         try:
-            pictures = Pictures(self._container, self.encoder, self._source, self._size)
-            pictures.stream.codec_context.open()
+            return Pictures(self._container, self.encoder, self._source, self._size)
         except (av.FFmpegError, ValueError) as error:
             raise OutputError(f"{self.target}: {self.encoder.name} cannot code {self._size} ({error})") from error
-        return pictures
 
     def write(self, frame: Frame) -> None:
         """Encodes one frame; its image may have any size. Raises OutputError if the disk does not take it."""
