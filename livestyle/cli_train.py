@@ -69,6 +69,13 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     type=click.FloatRange(0.25, 4),
     help="Brush size, once or once a painting; default 1.",
 )
+@click.option(
+    "--despeckle",
+    type=click.IntRange(0),
+    default=0,
+    metavar="PIXELS",
+    help="Paint over the painting's bright specks narrower than that (spray, stars, dust): else dots are learnt.",
+)
 @click.option("--keep-color", is_flag=True, help="Learn light and dark alone; pictures keep their own colours.")
 @click.option("--tv-weight", type=click.FloatRange(0), default=4.0, show_default=True, help="Smoothness.")
 @click.option(

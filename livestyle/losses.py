@@ -20,7 +20,7 @@ Features = Mapping[str, Tensor]
 _REST = ("content", "tv", "beyond", "blur", "clouds")  # parts whose weights are the same for all paintings
 _SHARP = 0.75  # of the photo's gradient energy: less is blur
 _CLOUD = 16  # pixels: what is smaller is a stroke
-_VIVID, _FAINT = 3.0, 0.015  # times the change of the photo, and what nobody minds
+_VIVID, _OWN = 3.0, 0.5  # times the photo's change there, and the painting's anywhere, that colours may change
 _MEMORY = 0.02  # share of a new picture in the running means
 _BALANCE = 0.02  # how far a style weight moves for each picture and unit of content loss
 _STYLE_WEIGHTS = (0.1, 20.0)  # where they may move
@@ -80,20 +80,27 @@ def blur_loss(styled: Tensor, x: Tensor) -> Tensor:
     return (_SHARP * gradient_energy(x) - gradient_energy(styled)).clamp_min(0).square()
 
 
-def cloud_loss(styled: Tensor, x: Tensor) -> Tensor:
-    """(N,): squared change of colour, over 16 pixels, beyond the change the photo has there.
+def color_changes(x: Tensor) -> list[Tensor]:
+    """How much colour alone, without light and dark, changes over 16 pixels down and across: (N, h, w) each."""
+    return _changes(x - luma(x))
+
+
+def cloud_loss(styled: Tensor, x: Tensor, usual: Tensor) -> Tensor:
+    """(N,): changes of colour over 16 pixels beyond the photo's there and the painting's `usual` ones (N,).
 
     A painting's Gram matrices ask for all of its colours, and a photo's flat areas, a face or a wall, are where one
     of them costs the least content loss: without this, clouds of green drift over them.
     """
-    size = min(_CLOUD, min(x.shape[2:]) // 2)
-    tint, photo = functional.avg_pool2d(styled - luma(styled), size), functional.avg_pool2d(x, size)
     losses = []
-    for dim in (2, 3):
-        new = tint.diff(dim=dim).square().sum(1).add(1e-8).sqrt()
-        old = photo.diff(dim=dim).square().sum(1).sqrt()
-        losses.append((new - _VIVID * old - _FAINT).clamp_min(0).mean((1, 2)))
+    for new, old in zip(color_changes(styled), _changes(x), strict=True):
+        beyond = new - _VIVID * old - _OWN * usual.view(-1, 1, 1)
+        losses.append(beyond.clamp_min(0).mean((1, 2)))
     return torch.stack(losses).sum(0)
+
+
+def _changes(x: Tensor) -> list[Tensor]:
+    coarse = functional.avg_pool2d(x, min(_CLOUD, min(x.shape[2:]) // 2))
+    return [coarse.diff(dim=dim).square().sum(1).add(1e-8).sqrt() for dim in (2, 3)]
 
 
 def temporal_loss(later: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
@@ -115,7 +122,7 @@ class LossWeights:
     tv: float = 4.0
     beyond: float = 100.0
     blur: float = 400.0
-    clouds: float = 500.0
+    clouds: float = 200.0
     temporal: float = 100.0  # 0 does without the second picture it needs
 
 
@@ -158,6 +165,7 @@ class Perceptual(nn.Module):
         with torch.no_grad():
             grams = [{k: gram(f) for k, f in network(p, self.weights.style_layers).items()} for p in paintings]
         self.targets = {layer: torch.cat([g[layer] for g in grams]) for layer in self.weights.style_layers}
+        self._usual = torch.stack([torch.stack([c.mean() for c in color_changes(p)]).mean() for p in paintings])
         device = paintings[0].device
         self.register_buffer("style_weights", torch.tensor(list(style_weights), device=device))
         self.register_buffer("running", torch.full((len(paintings), 2), torch.nan, device=device))
@@ -188,7 +196,7 @@ class Perceptual(nn.Module):
                 "tv": total_variation(styled.float()),
                 "beyond": beyond_range(styled.float()),
                 "blur": blur_loss(styled.float(), x.detach()),
-                "clouds": cloud_loss(styled.float(), x.detach()),
+                "clouds": cloud_loss(styled.float(), x.detach(), self._usual[painting]),
             }
 
     def rest(self, parts: Mapping[str, Tensor]) -> Tensor:

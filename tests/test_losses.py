@@ -87,9 +87,11 @@ def test_only_new_changes_of_colour_cost_the_cloud_loss() -> None:
     styled[1, 1, :, 32:] = 0.7
     styled[2, 1, :, 32:] = 0.7  # a cloud of green where the photo is flat
     styled[3, 1, :, ::2] = 0.7  # strokes
-    costs = cloud_loss(styled, x).tolist()
+    usual = torch.full((4,), 0.01)
+    costs = cloud_loss(styled, x, usual).tolist()
     assert costs[2] > 0.02
     assert [costs[n] for n in (0, 1, 3)] == pytest.approx([0, 0, 0], abs=1e-6)
+    assert cloud_loss(styled, x, 40 * usual).tolist() == pytest.approx([0, 0, 0, 0])  # of a motley painting
 
 
 def test_losses_add_up_over_layers_by_their_weights() -> None:

@@ -105,6 +105,7 @@ def make_config(
     names: Sequence[str],
     strokes: Sequence[float],
     style_weights: Sequence[float],
+    despeckle: int,
     loss_networks: Sequence[str],
     width: int | None,
     tv_weight: float,
@@ -124,7 +125,7 @@ def make_config(
     if iterations is not None:
         numbers["iterations"] = iterations
     return TrainConfig(
-        paintings=_paintings(chosen, rows, names, strokes, style_weights),
+        paintings=_paintings(chosen, rows, names, strokes, style_weights, despeckle),
         loss_networks=tuple(loss_networks),
         net_options=net_options,
         losses=LossWeights(tv=tv_weight, temporal=temporal_weight),
@@ -139,6 +140,7 @@ def _paintings(
     names: Sequence[str],
     strokes: Sequence[float],
     style_weights: Sequence[float],
+    despeckle: int,
 ) -> tuple[Painting, ...]:
     """What is given as options goes before what the recipe's rows say."""
     rows = rows or [{}] * len(pictures)
@@ -148,12 +150,12 @@ def _paintings(
     for name in names:
         check_name(name)
     strokes = _each(strokes or [float(row.get("stroke", 1.0)) for row in rows], pictures, "--stroke")
-    if style_weights:
-        weights = [(float(weight), None) for weight in _each(style_weights, pictures, "--style-weight")]
-        return tuple(Painting(n, p, s, *w) for n, p, s, w in zip(names, pictures, strokes, weights, strict=True))
     goals = [row.get("content", None if "style-weight" in row else CONTENT_GOAL) for row in rows]
     first = [float(row.get("style-weight", _FIRST_STYLE_WEIGHT)) for row in rows]
-    return tuple(Painting(*row) for row in zip(names, pictures, strokes, first, goals, strict=True))
+    if style_weights:
+        goals, first = [None] * len(rows), [float(w) for w in _each(style_weights, pictures, "--style-weight")]
+    specks = [despeckle or int(row.get("despeckle", 0)) for row in rows]
+    return tuple(Painting(*row) for row in zip(names, pictures, strokes, first, goals, specks, strict=True))
 
 
 def _each(values: Sequence[T], paintings: Sequence[Path], option: str) -> Sequence[T]:

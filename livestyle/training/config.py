@@ -17,7 +17,8 @@ from ..losses import LossWeights
 class Painting:
     """One style to learn: its name, picture, stroke size and weight against the content.
 
-    With `content`, a content loss to reach, the weight is only where it begins.
+    With `content`, a content loss to reach, the weight is only where it begins. Bright specks narrower than
+    `despeckle` pixels, at that stroke size, are painted over.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Painting:
     stroke: float = 1.0
     style_weight: float = 5.0
     content: float | None = None
+    despeckle: int = 0
 
 
 @dataclass(frozen=True)

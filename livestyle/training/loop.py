@@ -220,7 +220,7 @@ def _new_network(config: TrainConfig) -> nn.Module:
 
 
 def _perceptual(config: TrainConfig, device: torch.device, team: Team) -> Perceptual:
-    pictures = [load_painting(p.path, stroke=p.stroke).to(device) for p in config.paintings]
+    pictures = [load_painting(p.path, stroke=p.stroke, despeckle=p.despeckle).to(device) for p in config.paintings]
     if config.keep_color:
         pictures = [gray(picture) for picture in pictures]
     style_weights = [p.style_weight for p in config.paintings]
