@@ -21,6 +21,7 @@ CLEARLY_BETTER = 0.5  # levels by which moving must explain a place better than 
 NEAR = 15  # small pixels; what is this near to something that moves is taken as moving, for its flow may be hidden
 EXPOSURE = 0.25  # levels of change in the mean that are no noise
 ASPECT = 0.03  # sizes that differ by rounding to whole pixels are of one aspect
+FEW = 0.03  # of the picture; fewer still places than these are blended like moving ones, which spares a pass
 CUT = 0.4  # less of the picture than this still holds: a new scene
 
 
@@ -77,6 +78,8 @@ class Motion:
             self._reference = self._averaged(reference, present, weight)
             return Seen(weight, None, None, any(light))
         still = cv2.subtract(weight, moves)
+        if cv2.countNonZero(still) < FEW * still.size:
+            still, moves = np.zeros_like(still), np.full_like(moves, 255)
         self._reference = self._averaged(reference, present, still)  # warped again and again it would blur
         return Seen(still, cv2.min(weight, moves), flow, any(light))
 
@@ -103,10 +106,7 @@ class Motion:
         return cv2.copyTo(moved, better, past.copy()), flow, moves
 
     def _moved(self, image: Image, flow: Field) -> Image:
-        cv2 = self._cv2
-        places = cv2.add(flow, grid(flow.shape[1], flow.shape[0]))
-        moved: Image = cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return moved
+        return remapped(self._cv2, image, self._cv2.add(flow, grid(flow.shape[1], flow.shape[0])))
 
     def _change(self, a: Image, b: Image, side: int) -> Plane:
         """The largest channel's distance, summed over a square of that side."""
@@ -148,6 +148,14 @@ def shrunk(cv2: Any, image: Image, side: int) -> Image:
         half = ((image.shape[1] + 1) // 2, (image.shape[0] + 1) // 2)
         image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
     return image
+
+
+def remapped(cv2: Any, image: Image, places: Field) -> Image:
+    """The image's levels at those places, in four channels on the way: OpenCV is twice as fast with them as with three."""
+    four = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+    four = cv2.remap(four, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    moved: Image = cv2.cvtColor(four, cv2.COLOR_RGBA2RGB)
+    return moved
 
 
 @lru_cache(maxsize=8)

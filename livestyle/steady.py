@@ -7,13 +7,14 @@ detail comes fresh from the present frame: warping it again and again would blur
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from .errors import InputError
 from .frame import Image
-from .motion import Field, Motion, Plane, Seen, grid, scaled, shrunk
+from .motion import Field, Motion, Plane, Seen, grid, remapped, scaled, shrunk
 
 Box = tuple[slice, slice]
 
@@ -40,9 +41,7 @@ class Mixer:
     def __call__(self, past: Image, present: Image, weight: Plane, output: Image | None = None) -> Image:
         """The mixture, in `output` where it is given."""
         output = np.empty_like(present) if output is None else output
-        rows = max(1, BLOCK // (present.shape[1] * 3))
-        for top in range(0, present.shape[0], rows):
-            part = slice(top, top + rows)
+        for part in _bands(present.shape):
             self._mix(past[part], present[part], weight[part], output[part])
         return output
 
@@ -143,20 +142,34 @@ class Steady:
             return
         rows, columns = (slice(part.start // step, -(-part.stop // step)) for part in box)
         size, now = now.shape[1::-1], now[rows, columns]
-        places = cv2.convertMaps(self._places(flow, size)[rows, columns], None, cv2.CV_16SC2)
-        then = cv2.remap(then, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        then = remapped(cv2, then, self._places(flow, size)[rows, columns])
         mixed = self._mix(then, now, cv2.resize(weight, size)[rows, columns])
         mixed -= now
         mixed += 128  # wraps around: the signed difference as a level, 128 for none
         target = output[box]
-        cv2.addWeighted(target, 1, cv2.resize(mixed, target.shape[1::-1]), 1, -128, target)
+        self._add(target, cv2.resize(mixed, target.shape[1::-1]))
+
+    def _add(self, target: Image, change: Image) -> None:
+        """Adds change - 128 to the target, in signed levels: saturating, and with no product for each."""
+        for part in _bands(target.shape):
+            levels, changes = target[part], change[part]
+            for each in (levels, changes):
+                np.bitwise_xor(each, 128, out=each)  # the same as signed levels, less 128
+            signed = levels.view(np.int8)
+            self._cv2.add(signed, changes.view(np.int8), signed)
+            np.bitwise_xor(levels, 128, out=levels)
 
     def _places(self, flow: Field, size: tuple[int, int]) -> Field:
         """Where each pixel of a picture of that size was before."""
-        scale = (size[0] / flow.shape[1], size[1] / flow.shape[0])
-        full = self._cv2.resize(self._cv2.multiply(flow, (*scale, 1, 1)), size)
-        places: Field = self._cv2.add(full, grid(*size), full)
+        places: Field = self._cv2.resize(flow * np.float32(size[0] / flow.shape[1]), size)
+        places += grid(*size)
         return places
+
+
+def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
+    """The rows of a picture of that shape, in bands that stay in the cache."""
+    rows = max(1, BLOCK // (shape[1] * 3))
+    return (slice(top, top + rows) for top in range(0, shape[0], rows))
 
 
 def _box(weight: Plane, shape: tuple[int, ...], step: int) -> Box | None:
