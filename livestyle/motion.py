@@ -56,7 +56,7 @@ class Motion:
 
     def see(self, image: Image, share: float) -> Seen | None:
         """What moved since the last frame; None if the scene is new."""
-        cv2, present = self._cv2, shrunk(self._cv2, image, SMALL_SIDE)
+        cv2, present = self._cv2, shrunk(self._cv2, image, step_to(SMALL_SIDE, image.shape))
         luma = cv2.cvtColor(present, cv2.COLOR_RGB2GRAY)
         reference, before = self._reference, self._luma
         self._reference, self._luma = present.astype(np.float32), luma
@@ -79,7 +79,7 @@ class Motion:
             return Seen(weight, None, None, any(light))
         still = cv2.subtract(weight, moves)
         if cv2.countNonZero(still) < FEW * still.size:
-            still, moves = np.zeros_like(still), np.full_like(moves, 255)
+            return Seen(np.zeros_like(still), weight, flow, any(light))
         self._reference = self._averaged(reference, present, still)  # warped again and again it would blur
         return Seen(still, cv2.min(weight, moves), flow, any(light))
 
@@ -129,29 +129,40 @@ class Motion:
 
     def _weight(self, change: Plane, luma: Plane, flow: Field | None, share: float) -> Plane:
         """The past's share in 256ths: all of `share` where nothing changed, fading to none, with soft edges."""
-        cv2, around = self._cv2, np.ones((3, 3), np.uint8)
-        contrast = cv2.blur(cv2.subtract(cv2.dilate(luma, around), cv2.erode(luma, around)), (3, 3))
+        cv2 = self._cv2
+        contrast = cv2.blur(cv2.subtract(cv2.dilate(luma, None), cv2.erode(luma, None)), (3, 3))
         slope = 255 / (CHANGE - NOISE)
         gate = cv2.addWeighted(change, -slope / 9, contrast, EDGE_SLACK * slope, CHANGE * slope, dtype=cv2.CV_8U)
         if flow is not None:
             height, width = luma.shape
             inside = cv2.inRange(cv2.add(flow, grid(width, height)), (0.0, 0.0), (width - 1.0, height - 1.0))
             gate = cv2.min(gate, inside)
-        smooth = cv2.blur(cv2.erode(gate, around), (3, 3))
+        smooth = cv2.blur(cv2.erode(gate, None), (3, 3))
         weight: Plane = cv2.convertScaleAbs(smooth, alpha=share * 256 / 255)
         return weight
 
 
-def shrunk(cv2: Any, image: Image, side: int) -> Image:
-    """Halved until its long side is at most `side`: halving is the fast path of area resampling."""
-    while max(image.shape[:2]) > side:
+def step_to(side: int, shape: tuple[int, ...]) -> int:
+    """The least power of two that a picture of that shape can be shrunk by to have a long side of at most `side`."""
+    step = 1
+    while max(shape[:2]) > side * step:
+        step *= 2
+    return step
+
+
+def shrunk(cv2: Any, image: Image, step: int) -> Image:
+    """Smaller by a power of two, its sides rounded up: halving is the fast path of area resampling."""
+    for _ in range(step.bit_length() - 1):
         half = ((image.shape[1] + 1) // 2, (image.shape[0] + 1) // 2)
         image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
     return image
 
 
 def remapped(cv2: Any, image: Image, places: Field) -> Image:
-    """The image's levels at those places, in four channels on the way: OpenCV is twice as fast with them as with three."""
+    """The image's levels at those places, by way of four channels.
+
+    OpenCV is twice as fast with four as with three.
+    """
     four = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
     four = cv2.remap(four, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     moved: Image = cv2.cvtColor(four, cv2.COLOR_RGBA2RGB)

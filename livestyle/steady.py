@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import InputError
 from .frame import Image
-from .motion import Field, Motion, Plane, Seen, grid, remapped, scaled, shrunk
+from .motion import Field, Motion, Plane, Seen, grid, remapped, scaled, shrunk, step_to
 
 Box = tuple[slice, slice]
 
@@ -123,7 +123,7 @@ class Steady:
 
     def _blend_still(self, past: Image, styled: Image, weight: Plane) -> Image:
         """The past and the present mixed pixel by pixel."""
-        box = _box(weight, styled.shape, 1)
+        box = _box(self._cv2, weight, styled.shape)
         if box is None:
             return styled.copy()
         whole = styled[box].shape == styled.shape
@@ -133,21 +133,26 @@ class Steady:
 
     def _blend_moving(self, output: Image, past: Image, styled: Image, weight: Plane, flow: Field) -> None:
         """Mixes the coarse part of the past, moved along the flow, into the coarse part of the present."""
-        cv2 = self._cv2
-        side = min(COARSE_SIDE, (max(styled.shape[:2]) + 1) // 2)
-        now, then = (shrunk(cv2, picture, side) for picture in (styled, past))
-        step = -(-styled.shape[0] // now.shape[0])
-        box = _box(weight, styled.shape, step)
+        cv2, step = self._cv2, max(2, step_to(COARSE_SIDE, styled.shape))
+        size = (-(-styled.shape[1] // step), -(-styled.shape[0] // step))
+        box = _box(cv2, weight, size[::-1])
         if box is None:
             return
-        rows, columns = (slice(part.start // step, -(-part.stop // step)) for part in box)
-        size, now = now.shape[1::-1], now[rows, columns]
-        then = remapped(cv2, then, self._places(flow, size)[rows, columns])
-        mixed = self._mix(then, now, cv2.resize(weight, size)[rows, columns])
+        target, now = output[_times(box, step)], shrunk(cv2, styled[_times(box, step)], step)
+        mixed = self._mix(self._warped(past, flow, size, box, step), now, cv2.resize(weight, size)[box])
         mixed -= now
         mixed += 128  # wraps around: the signed difference as a level, 128 for none
-        target = output[box]
         self._add(target, cv2.resize(mixed, target.shape[1::-1]))
+
+    def _warped(self, past: Image, flow: Field, size: tuple[int, int], box: Box, step: int) -> Image:
+        """What is in the box of the coarse picture of that size, taken from where it was in the past."""
+        cv2, scale = self._cv2, size[0] / flow.shape[1]
+        reach = int(cv2.norm(flow, cv2.NORM_INF) * scale) + 2
+        rows, columns = (slice(max(part.start - reach, 0), part.stop + reach) for part in box)
+        inside = _less(box[0], rows.start), _less(box[1], columns.start)
+        places = cv2.resize(flow * np.float32(scale), size)[box]
+        places += grid(*size)[inside]
+        return remapped(cv2, shrunk(cv2, past[_times((rows, columns), step)], step), places)
 
     def _add(self, target: Image, change: Image) -> None:
         """Adds change - 128 to the target, in signed levels: saturating, and with no product for each."""
@@ -159,12 +164,6 @@ class Steady:
             self._cv2.add(signed, changes.view(np.int8), signed)
             np.bitwise_xor(levels, 128, out=levels)
 
-    def _places(self, flow: Field, size: tuple[int, int]) -> Field:
-        """Where each pixel of a picture of that size was before."""
-        places: Field = self._cv2.resize(flow * np.float32(size[0] / flow.shape[1]), size)
-        places += grid(*size)
-        return places
-
 
 def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
     """The rows of a picture of that shape, in bands that stay in the cache."""
@@ -172,14 +171,27 @@ def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
     return (slice(top, top + rows) for top in range(0, shape[0], rows))
 
 
-def _box(weight: Plane, shape: tuple[int, ...], step: int) -> Box | None:
-    """The part of a picture of that shape where the weight counts, in whole steps of pixels; None if nowhere."""
-    slices = []
-    for axis, full in ((1, shape[0]), (0, shape[1])):
-        found = np.flatnonzero(weight.max(axis=axis))
-        if not found.size:
-            return None
-        scale = full / weight.shape[1 - axis]
-        begin, end = int((found[0] - 1) * scale / step) * step, int((found[-1] + 2) * scale / step + 1) * step
-        slices.append(slice(max(begin, 0), min(end, full)))
-    return slices[0], slices[1]
+def _box(cv2: Any, weight: Plane, shape: tuple[int, ...]) -> Box | None:
+    """The part of a picture of that shape where the weight counts; None if nowhere."""
+    left, top, width, height = cv2.boundingRect(weight)
+    if not width:
+        return None
+    rows, columns = (
+        slice(max(int((begin - 1) * scale), 0), min(int((begin + length + 1) * scale) + 1, full))
+        for begin, length, scale, full in (
+            (top, height, shape[0] / weight.shape[0], shape[0]),
+            (left, width, shape[1] / weight.shape[1], shape[1]),
+        )
+    )
+    return rows, columns
+
+
+def _times(box: Box, step: int) -> Box:
+    """The same part of a picture that is larger by that step."""
+    rows, columns = (slice(part.start * step, part.stop * step) for part in box)
+    return rows, columns
+
+
+def _less(part: slice, start: int) -> slice:
+    """The same part, counted from that start."""
+    return slice(part.start - start, part.stop - start)
