@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import InputError
 from .frame import Image
-from .motion import Field, Motion, Plane, Seen, grid, remapped, scaled, shrunk, step_to
+from .motion import Field, Motion, Plane, Seen, remapped, scaled, shrunk, step_to
 
 Box = tuple[slice, slice]
 
@@ -73,6 +73,7 @@ class Steady:
         """Forgets the past, for another style or stream; the next frame passes as it is."""
         self._motion: Motion | None = None
         self._output: Image | None = None
+        self._known: tuple[Image, Image] | None = None  # an output that moved as a whole, and its coarse part
 
     def __call__(self, image: Image, styled: Image, amount: float) -> Image:
         """The steadied frame.
@@ -117,8 +118,7 @@ class Steady:
 
     def _blended(self, past: Image, styled: Image, seen: Seen) -> Image:
         output = self._blend_still(past, styled, seen.weight)
-        if seen.moving is not None and seen.flow is not None:
-            self._blend_moving(output, past, styled, seen.moving, seen.flow)
+        self._blend_moving(output, past, styled, seen)
         return output
 
     def _blend_still(self, past: Image, styled: Image, weight: Plane) -> Image:
@@ -131,28 +131,37 @@ class Steady:
         self._mix(past[box], styled[box], self._cv2.resize(weight, styled.shape[1::-1])[box], output[box])
         return output
 
-    def _blend_moving(self, output: Image, past: Image, styled: Image, weight: Plane, flow: Field) -> None:
+    def _blend_moving(self, output: Image, past: Image, styled: Image, seen: Seen) -> None:
         """Mixes the coarse part of the past, moved along the flow, into the coarse part of the present."""
+        weight, flow = seen.moving, seen.flow
+        if weight is None or flow is None:
+            return
         cv2, step = self._cv2, max(2, step_to(COARSE_SIDE, styled.shape))
         size = (-(-styled.shape[1] // step), -(-styled.shape[0] // step))
         box = _box(cv2, weight, size[::-1])
         if box is None:
             return
-        target, now = output[_times(box, step)], shrunk(cv2, styled[_times(box, step)], step)
-        mixed = self._mix(self._warped(past, flow, size, box, step), now, cv2.resize(weight, size)[box])
-        mixed -= now
-        mixed += 128  # wraps around: the signed difference as a level, 128 for none
-        self._add(target, cv2.resize(mixed, target.shape[1::-1]))
+        large = _times(box, step)
+        now, then = shrunk(cv2, styled[large], step), self._warped(past, flow, size, box, step)
+        mixed = self._mix(then, now, cv2.resize(weight, size)[box])
+        change = mixed - now
+        change += 128  # wraps around: the signed difference as a level, 128 for none
+        self._add(output[large], cv2.resize(change, styled[large].shape[1::-1]))
+        if styled[large].shape == styled.shape and not cv2.countNonZero(seen.weight):
+            self._known = output, mixed
 
     def _warped(self, past: Image, flow: Field, size: tuple[int, int], box: Box, step: int) -> Image:
         """What is in the box of the coarse picture of that size, taken from where it was in the past."""
         cv2, scale = self._cv2, size[0] / flow.shape[1]
         reach = int(cv2.norm(flow, cv2.NORM_INF) * scale) + 2
         rows, columns = (slice(max(part.start - reach, 0), part.stop + reach) for part in box)
-        inside = _less(box[0], rows.start), _less(box[1], columns.start)
-        places = cv2.resize(flow * np.float32(scale), size)[box]
-        places += grid(*size)[inside]
-        return remapped(cv2, shrunk(cv2, past[_times((rows, columns), step)], step), places)
+        if self._known and self._known[0] is past:
+            then = self._known[1][rows, columns]
+        else:
+            then = shrunk(cv2, past[_times((rows, columns), step)], step)
+        moved = remapped(cv2, then, cv2.resize(flow * np.float32(scale), size)[rows, columns])
+        top, left = box[0].start - rows.start, box[1].start - columns.start
+        return moved[top : top + box[0].stop - box[0].start, left : left + box[1].stop - box[1].start]
 
     def _add(self, target: Image, change: Image) -> None:
         """Adds change - 128 to the target, in signed levels: saturating, and with no product for each."""
@@ -190,8 +199,3 @@ def _times(box: Box, step: int) -> Box:
     """The same part of a picture that is larger by that step."""
     rows, columns = (slice(part.start * step, part.stop * step) for part in box)
     return rows, columns
-
-
-def _less(part: slice, start: int) -> slice:
-    """The same part, counted from that start."""
-    return slice(part.start - start, part.stop - start)
