@@ -110,11 +110,14 @@ class Steady:
         """The past in the present light, as far as the style shows it: a fade is followed at once."""
         if not seen.light:
             return past
-        cv2, size = self._cv2, seen.weight.shape[::-1]
-        now, then = (cv2.resize(x, size, interpolation=cv2.INTER_NEAREST) for x in (styled, past))
-        change = np.subtract(cv2.mean(now, seen.weight), cv2.mean(then, seen.weight))
-        lit: Image = cv2.add(past, tuple(np.rint(change)))
+        size = seen.weight.shape[::-1]
+        now, then = (self._cv2.resize(x, size, interpolation=self._cv2.INTER_NEAREST) for x in (styled, past))
+        lit: Image = self._cv2.add(past, self._brighter(then, now, seen.weight))
         return lit
+
+    def _brighter(self, then: Image, now: Image, weight: Plane) -> tuple[float, ...]:
+        """How much brighter it is now in each channel, where the weight counts; whole levels."""
+        return tuple(np.rint(np.subtract(self._cv2.mean(now, weight), self._cv2.mean(then, weight))))
 
     def _blended(self, past: Image, styled: Image, seen: Seen) -> Image:
         output = self._blend_still(past, styled, seen.weight)
@@ -143,7 +146,10 @@ class Steady:
             return
         large = _times(box, step)
         now, then = shrunk(cv2, styled[large], step), self._warped(past, flow, size, box, step)
-        mixed = self._mix(then, now, cv2.resize(weight, size)[box])
+        weight = cv2.resize(weight, size)[box]
+        if seen.light:
+            then = cv2.add(then, self._brighter(then, now, weight))
+        mixed = self._mix(then, now, weight)
         change = mixed - now
         change += 128  # wraps around: the signed difference as a level, 128 for none
         self._add(output[large], cv2.resize(change, styled[large].shape[1::-1]))
