@@ -15,14 +15,14 @@ Plane = NDArray[np.uint8]  # (h, w)
 
 SMALL_SIDE = 200  # pixels, the long side of the picture that motion is found in
 FLOW_SIDE = 24  # pixels, the least side that optical flow works on
-PATCH_STRIDE = 6  # pixels between the optical flow's patches of 8: a fourth faster than 4, and ghosts are fainter
+PATCH_STRIDE = 6  # pixels between the patches of optical flow: a fourth faster than 4, with fainter ghosts
 NOISE, CHANGE = 2.5, 7.0  # levels in the small picture: below, the scene is the same; above, it is another
 EDGE_SLACK = 0.06  # levels of change forgiven per level of local contrast, where a flow a bit off shows most
 CLEARLY_BETTER = 0.5  # levels by which moving must explain a place better than standing still
 NEAR = 15  # small pixels; what is this near to something that moves is taken as moving, for its flow may be hidden
 EXPOSURE = 0.25  # levels of change in the mean that are no noise
 ASPECT = 0.03  # sizes that differ by rounding to whole pixels are of one aspect
-FEW = 0.03  # of the picture; fewer still places than these are blended like moving ones, which spares a pass
+FEW = 0.05  # of the picture: fewer still places than these are blended like moving ones, which spares a pass
 CUT = 0.4  # less of the picture than this still holds: a new scene
 
 

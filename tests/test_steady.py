@@ -163,6 +163,30 @@ def test_an_exposure_ramp_is_followed_without_lag(amount: float) -> None:
     assert max(lag) < 1
 
 
+@pytest.mark.parametrize("amount", [0.5, 1.0])
+def test_a_fade_is_followed_while_the_camera_moves(amount: float) -> None:
+    wide = scene(0, WIDTH + 120, HEIGHT)
+    places = [wide[:, 3 * t : 3 * t + WIDTH] for t in range(24)]
+    images = [cv2.convertScaleAbs(place, alpha=1 - 0.015 * t) for t, place in enumerate(places)]
+    outputs = run(images, images, amount)
+    lag = [abs(float(o.mean()) - float(i.mean())) for o, i in zip(outputs, images, strict=True)]
+    assert max(lag) < 1
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_moving_black_and_white_do_not_wrap_around(level: int) -> None:
+    """Differences are added in eight bits: a level past the darkest or the brightest must not come out as another."""
+    wide = scene(0, WIDTH + 120, HEIGHT)
+    images = [np.ascontiguousarray(wide[:, 3 * t : 3 * t + WIDTH]) for t in range(12)]
+    boil = [with_noise(np.full_like(images[0], 128), 60, t) for t in range(12)]
+    extreme = scene(5) > 128
+    styled = [np.where(extreme, np.uint8(level), noise) for noise in boil]
+    outputs = run(images, styled, 1.0)
+    steps = [np.abs(o.astype(int) - s)[extreme] for o, s in zip(outputs, styled, strict=True)]
+    assert any(step.any() for step in steps)  # they were blended
+    assert max(int(step.max()) for step in steps) < 128
+
+
 def test_a_change_too_slow_to_see_from_frame_to_frame_does_not_lag_far_behind() -> None:
     """A lamp dims a corner by a level a frame, the style by three: a blind blend would lag by 23 levels."""
     lamp = np.clip(1.5 - np.hypot(*np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))) / 80, 0, 1)[..., None]
