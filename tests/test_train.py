@@ -30,7 +30,7 @@ import livestyle  # noqa: E402
 from exporters.wrap import Contract  # noqa: E402
 from livestyle.artifact import inspect  # noqa: E402
 from livestyle.cli import main  # noqa: E402
-from livestyle.errors import InputError, TrainingError  # noqa: E402
+from livestyle.errors import InputError, OutputError, TrainingError  # noqa: E402
 from livestyle.styles import shipped  # noqa: E402
 from livestyle.training import loop, state  # noqa: E402
 from livestyle.training.command import CONTENT_GOAL  # noqa: E402
@@ -491,6 +491,23 @@ def test_an_unfinished_training_is_gone_on_with_or_kept(
     code, _, errors = run_train("dots.png", *COMMON, "--resume")
     assert code == 0 and "goes on from step 1" in errors and not unfinished.exists()
     assert run_train("dots.png", *COMMON, "--name", "other", "--resume")[0] == 1
+
+
+def test_a_training_that_had_ended_still_gets_its_curves(
+    run_train: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object, **__: object) -> None:
+        raise OutputError("dots.onnx: cannot be written (No space left on device)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("livestyle.training.command.export_onnx", full_disk)
+        assert run_train("dots.png", *COMMON)[0] == 1
+    assert load_network(tmp_path / "training" / "dots.safetensors")[2] == 2
+    code, _, errors = run_train("dots.png", *COMMON, "--resume")
+    assert (code, errors.count("goes on from step 2")) == (0, 1)
+    styles = tmp_path / "styles"
+    assert (styles / "dots.curves.png").exists()
+    assert "content loss" in (styles / "dots.card.html").read_text()
 
 
 RECIPE = """
