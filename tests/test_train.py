@@ -251,6 +251,19 @@ def test_the_best_weights_are_kept_not_the_last(config: TrainConfig) -> None:
     assert all(torch.equal(value, best.state_dict()[name]) for name, value in taken[0].items())
 
 
+def test_the_best_weights_are_kept_where_a_shorter_training_is_asked_for(config: TrainConfig, tmp_path: Path) -> None:
+    config, witness = replace(config, learning_rate=0.3, iterations=24, judge_every=2, patience=0), Witness()
+    checkpoint = tmp_path / "net.safetensors"
+    with pytest.raises(Interrupted):
+        train(config, checkpoint=checkpoint, watcher=Witness(interrupt_after=15))
+    packed = state.read_checkpoint(checkpoint)
+    best = {name.removeprefix("best.net."): value for name, value in packed.tensors.items() if "best.net." in name}
+    assert not all(torch.equal(value, packed.tensors[f"net.{name}"]) for name, value in best.items())
+    shorter = train(replace(config, iterations=10), checkpoint=checkpoint, watcher=witness)
+    assert witness.steps == [] and not any(judged.best for judged in witness.looks)
+    assert all(torch.equal(value, best[name]) for name, value in shorter.state_dict().items())
+
+
 @pytest.mark.parametrize("step", [1, 3, 5, 7, 9])
 def test_early_stopping_survives_an_interruption(step: int, config: TrainConfig, tmp_path: Path) -> None:
     """Wherever it falls: written when the interruption comes, not by the clock."""

@@ -89,6 +89,9 @@ class _Training:
             except BaseException:  # Ctrl-C, too little memory: what was done is kept
                 self._write(self._whole)
                 raise
+        elif not state.ended and state.best_net:  # a shorter training is asked for now
+            self._look()
+            self._end()
         return state.net.eval().cpu()
 
     def _steps(self, crops: Crops) -> None:
