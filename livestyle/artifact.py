@@ -29,6 +29,8 @@ _UINT8, _FLOAT = 2, 1  # TensorProto.DataType
 # A style has far fewer; reading a stranger's millions would take minutes.
 _MAX_FIELDS = 1 << 16  # of one message
 _MAX_DIMS = 64  # of one tensor
+_MAX_INTEGER = MAX_CODE  # a padding, a size, a place: more would make tensors that fill the memory
+_INTEGERS = {6: ("<i4", 5), 7: ("<i8", 7)}  # TensorProto.DataType: the form of raw data, the field of other data
 # All that the exporters write; nothing that branches, loops, calls out or invents sizes.
 _OPERATORS = frozenset(
     """
@@ -87,7 +89,9 @@ def _check_graph(path: Path, model: Message, graph: Message, file_size: int) -> 
         if operator not in _OPERATORS or node.text(7) not in ("", "ai.onnx"):
             raise StyleError(f"{path}: operator {_shown(operator)} is not allowed in a style")
         for attribute in node.messages(5):
-            tensors += [*attribute.messages(5), *attribute.messages(10)]
+            tensors += [*([attribute.message(5)] if attribute.messages(5) else []), *attribute.messages(10)]
+            numbers = attribute.numbers(3) + attribute.numbers(8, _MAX_FIELDS)
+            _check_integers(path, _signed(numbers), f"operator {operator}")
             if attribute.messages(6) or attribute.messages(11):
                 raise StyleError(f"{path}: a graph inside operator {operator} is not allowed in a style")
             if attribute.messages(22) or attribute.messages(23):
@@ -99,6 +103,31 @@ def _check_graph(path: Path, model: Message, graph: Message, file_size: int) -> 
             raise StyleError(f"{path}: keeps weights in another file; a style is one file")
         if math.prod(tensor.numbers(1)) > file_size:
             raise StyleError(f"{path}: absurd shape {tensor.numbers(1)} of tensor {_shown(tensor.text(8))}")
+        for integers in _integers(tensor):
+            _check_integers(path, integers, f"tensor {_shown(tensor.text(8))}")
+
+
+def _integers(tensor: Message) -> Iterator[NDArray[np.signedinteger]]:
+    """The numbers of a tensor of integers, however they are written."""
+    if (kind := tensor.number(2)) in _INTEGERS:
+        form, field = _INTEGERS[kind]
+        yield _signed(tensor.numbers(field, _MAX_FIELDS)).astype(form)
+        for raw in tensor.raw(9):
+            if len(raw) % np.dtype(form).itemsize:
+                raise MalformedError
+            yield np.frombuffer(raw, form)
+
+
+def _signed(numbers: list[int]) -> NDArray[np.int64]:
+    return np.array([number & (1 << 64) - 1 for number in numbers], np.uint64).view(np.int64)
+
+
+def _check_integers(path: Path, integers: NDArray[np.signedinteger], where: str) -> None:
+    """Raises StyleError for one that no size can be; the largest and smallest mean "to the end" to Slice."""
+    limits = np.iinfo(integers.dtype)
+    absurd = (abs(integers) > _MAX_INTEGER) & (integers > limits.min + 1) & (integers < limits.max)
+    if absurd.any():
+        raise StyleError(f"{path}: absurd number {integers[absurd][0]} in {where}")
 
 
 def _shown(text: str) -> str:
@@ -182,18 +211,21 @@ class Message:
         """Every text of a repeated field."""
         return [bytes(self._bytes(value)).decode() for value in self._fields.get(number, [])]
 
-    def numbers(self, number: int) -> list[int]:
-        """Varints, packed or not."""
+    def raw(self, number: int) -> list[memoryview]:
+        return [self._bytes(value) for value in self._fields.get(number, [])]
+
+    def numbers(self, number: int, most: int = _MAX_DIMS) -> list[int]:
+        """Varints, packed or not, `most` of them."""
         result: list[int] = []
         for value in self._fields.get(number, []):
             if isinstance(value, int):
                 result.append(value)
                 continue
             at = 0
-            while at < len(value) and len(result) <= _MAX_DIMS:
+            while at < len(value) and len(result) <= most:
                 item, at = _varint(value, at)
                 result.append(item)
-        if len(result) > _MAX_DIMS:
+        if len(result) > most:
             raise MalformedError
         return result
 

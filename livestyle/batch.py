@@ -12,6 +12,7 @@ from .errors import InputError, LivestyleError, OutputError
 from .media.encoding import CONTAINERS
 from .media.picture import SUFFIXES as PICTURES
 from .media.sequence import is_sequence
+from .work_folder import folder_of, remove_left
 
 # What a folder's films are known by; any name that is given itself is taken.
 FILM_SUFFIXES = (
@@ -23,15 +24,17 @@ _MP4_KIN = (".3gp", ".3g2", ".f4v", ".gif", ".y4m")  # whatever is in them fits 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of the films: those done, and the error of each that failed."""
+    """What became of the films: those done, now and before, and the error of each that failed."""
 
     done: tuple[Path, ...]
     failed: tuple[tuple[Path, str], ...]
+    before: tuple[Path, ...] = ()
 
     def line(self) -> str:
-        """Both, counted."""
-        total = len(self.done) + len(self.failed)
-        return f"{len(self.done)} of {total} films done" + (f", {len(self.failed)} failed" if self.failed else "")
+        """All, counted."""
+        done, failed = len(self.done) + len(self.before), len(self.failed)
+        before = f", {len(self.before)} of them before" if self.before else ""
+        return f"{done} of {done + failed} films done{before}" + (f", {failed} failed" if failed else "")
 
 
 def render_all(
@@ -41,6 +44,8 @@ def render_all(
     say: Callable[[str], object],
     *,
     codec: str | None = None,
+    resume: bool = False,
+    note: Callable[[str], object] = lambda line: None,
 ) -> BatchResult:
     """Every film rendered into `out_dir`, which is made; one that fails is said and does not stop the others.
 
@@ -50,6 +55,8 @@ def render_all(
         render_one: called with each film and its target.
         say: hears each failure, a line.
         codec: what they will be coded with, if not the container's first.
+        resume: pass over the films that are done already, as far as one can tell.
+        note: hears each that is passed over, a line.
 
     Raises InputError or OutputError before anything is written if two films would have one target, or a target is
     one of the films. Ctrl-C ends all.
@@ -59,8 +66,13 @@ def render_all(
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out_dir}: the folder cannot be made ({error.strerror})") from error
-    done, failed = [], []
+    done, failed, before = [], [], []
     for source, target in pairs:
+        if resume and _is_done(source, target):
+            remove_left(target)  # by a run that was killed at the very end
+            before.append(target)
+            note(f"{target}: done already, with which options nobody can tell; --overwrite renders it anew")
+            continue
         try:
             render_one(source, target)
         except (LivestyleError, OSError) as error:
@@ -68,7 +80,20 @@ def render_all(
             say(f"error: {failed[-1][1]}")
         else:
             done.append(target)
-    return BatchResult(tuple(done), tuple(failed))
+    return BatchResult(tuple(done), tuple(failed), tuple(before))
+
+
+def _is_done(source: Path, target: Path) -> bool:
+    """Whether an earlier run completed this film, which never has its name before.
+
+    Not if the source has changed since, nor if it is an older one, whose replacement was interrupted.
+    """
+    try:
+        made = target.stat()
+        made_of = [path.stat().st_mtime for path in (source, *folder_of(target).glob("*"))]
+    except OSError:  # rendering it says what is wrong
+        return False
+    return target.is_file() and made.st_size > 0 and made.st_mtime >= max(made_of)
 
 
 def _line(source: Path, error: LivestyleError | OSError) -> str:

@@ -124,7 +124,15 @@ def video(
         if out_dir is None:
             render_one(*films)
             return
-        batch = render_all(films, out_dir, render_one, lambda line: click.echo(line, err=True), codec=encoding.codec)
+        batch = render_all(
+            films,
+            out_dir,
+            render_one,
+            lambda line: click.echo(line, err=True),
+            codec=encoding.codec,
+            resume=resume and not overwrite,
+            note=lambda line: say(line, quiet),
+        )
     say(batch.line(), quiet)
     if batch.failed:
         sys.exit(EXIT_FAILURE)

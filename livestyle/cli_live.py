@@ -92,7 +92,15 @@ def cam(style: str, styles: str | None, device: str, threads: int, quiet: bool, 
     names, sides = _with_sides(shown, given.pop("inside"), given.pop("outside"), masked=mask is not None)
     look = Look(**{name: given.pop(name) for name in ("strength", "steady", "keep_color", "mirror")})
     palette = Palette(names, device=device, threads=threads)
-    stats, meter = run_live(_live_options(given), palette, Controls(shown, look), mask=mask, sides=sides, say=tell)
+    stats, meter = run_live(
+        _live_options(given),
+        palette,
+        Controls(shown, look),
+        mask=mask,
+        sides=sides,
+        say=tell,
+        tell_address=lambda line: say(line, quiet=False),  # a port whose token is a secret to all is of no use
+    )
     figures = meter.stats()
     latency = "" if figures.p50_ms is None else f", {figures.p50_ms:.0f} / {figures.p95_ms:.0f} ms p50 / p95 latency"
     tell(f"{stats.frames} frames, {stats.fps:.1f} fps{latency}, {stats.dropped} forgotten to stay live")

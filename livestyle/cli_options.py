@@ -98,7 +98,7 @@ def style_options(command: F) -> F:
         click.option("--size", type=SizeType(), help="Processing size: WxH or the long side."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
         click.option("--threads", type=click.IntRange(0, 256), default=0, help="CPU threads; 0 for all cores."),
-        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors; cam: and where its ports are."),
     ]
     for option in reversed(options):
         command = option(command)

@@ -78,10 +78,12 @@ def run_live(
     mask: MaskSource | None = None,
     sides: tuple[int | None, int | None] = (None, None),
     say: Callable[[str], object] = lambda line: None,
+    tell_address: Callable[[str], object] | None = None,
 ) -> tuple[Stats, Meter]:
     """Styles a camera until the user has had enough, the source ends or `frames` are out.
 
     Without `controls`, the first style of the palette is shown and the others wait for their keys.
+    `tell_address` hears where each port is, which nobody can guess, a line each; without it, `say` does.
     The newest frame wins: what the engine cannot keep up with is forgotten and counted.
     Raises DeviceError if there is no camera, or nowhere to show it, and at the end OutputError if `record` is not
     all there.
@@ -117,7 +119,8 @@ def run_live(
             outputs.tell(line)
 
         chain = Chain(palette, controls, govern, out_size=options.out_size, mask=mask, sides=sides, say=tell)
-        opening = _Opening(options, fit(source.frame_size, options.out_size), rate, stack, say)
+        size = fit(source.frame_size, options.out_size)
+        opening = _Opening(options, size, rate, stack, say, tell_address or say)
         outputs = opening.outputs(controls, meter, show=show, status=lambda: source.status)
         opening.ports(controls, meter, keys=not show)
         written = itertools.count(1)
@@ -163,6 +166,7 @@ class _Opening:
     rate: Fraction
     stack: ExitStack
     say: Callable[[str], object]
+    tell_address: Callable[[str], object]
 
     def outputs(self, controls: Controls, meter: Meter, *, show: bool, status: Callable[[], str | None]) -> Outputs:
         """All sinks as one."""
@@ -198,7 +202,7 @@ class _Opening:
             from .media.mjpeg import MjpegServer
 
             server = self.stack.enter_context(closing(MjpegServer(self.options.mjpeg_port)))
-            self.say(f"picture at {server.url}")
+            self.tell_address(f"picture at {server.url}")
             yield server
 
     def _microphone(self) -> Microphone | None:
@@ -227,13 +231,13 @@ class _Opening:
             from .control_port import ControlPort
 
             port = ControlPort(controls, self.options.control_port, statistics=meter.row)
-            self.say(f"control port: {self.stack.enter_context(closing(port)).url}")
+            self.tell_address(f"control port: {self.stack.enter_context(closing(port)).url}")
         if self.options.osc_port is not None:
             from .osc import OscPort
             from .ports import new_token
 
             osc = self.stack.enter_context(closing(OscPort(controls, self.options.osc_port, token=new_token())))
-            self.say(f"OSC: port {osc.port}, addresses {osc.prefix}...")
+            self.tell_address(f"OSC: port {osc.port}, addresses {osc.prefix}...")
         if keys and sys.stdin is not None and sys.stdin.isatty():
             from .terminal import TerminalKeys
 

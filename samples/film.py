@@ -4,6 +4,8 @@ import sys
 
 import livestyle
 
+if len(sys.argv) < 3:
+    sys.exit("usage: python samples/film.py IN.mp4 OUT.mp4 [STYLE]")
 source, target, style = [*sys.argv[1:], "starry"][:3]
 with livestyle.load(style, film=True) as stylizer:
     result = livestyle.stylize_film(source, target, stylizer, overwrite=True)

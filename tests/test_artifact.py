@@ -80,6 +80,13 @@ def _node(operator: str, domain: str = "", **attributes: object) -> Callable[[An
     return mutate
 
 
+def _integers(*numbers: int, kind: Any = np.int64, raw: bool = True) -> Callable[[Any], None]:
+    """An initialiser of these, written in one of the two ways."""
+    as_raw = numpy_helper.from_array(np.array(numbers, kind), "pads")
+    listed = helper.make_tensor("pads", as_raw.data_type, [len(numbers)], numbers)
+    return lambda model: model.graph.initializer.append(as_raw if raw else listed)
+
+
 def _function(model: Any) -> None:
     model.functions.append(helper.make_function("own", "f", ["a"], ["b"], [], [helper.make_opsetid("", 20)]))
 
@@ -116,6 +123,23 @@ BAD: dict[str, tuple[Callable[[Any], None], str]] = {
     "huge": (_dims(1 << 40), "absurd shape"),
     "huge in many dims": (_dims(1 << 20, 1 << 20), "absurd shape"),
     "negative": (_dims(-1), "absurd shape"),
+    "huge padding": (_integers(0, 0, 1 << 30, 0), "absurd number 1073741824 in tensor 'pads'"),
+    "huge padding in a list": (_integers(0, 0, 1 << 30, 0, raw=False), "absurd number 1073741824 in tensor 'pads'"),
+    "huge padding in 32 bits": (_integers(65537, kind=np.int32), "absurd number 65537"),
+    "huge padding in 32 bits in a list": (_integers(65537, kind=np.int32, raw=False), "absurd number 65537"),
+    "hugely negative": (_integers(-65537), "absurd number -65537"),
+    "hugely negative in a list": (_integers(-65537, raw=False), "absurd number -65537"),
+    "huge constant": (
+        _node("Constant", value=numpy_helper.from_array(np.array(1 << 40))),
+        "absurd number 1099511627776 in tensor ''",
+    ),
+    "huge number": (_node("Constant", value_int=1 << 40), "absurd number 1099511627776 in operator Constant"),
+    "huge numbers": (_node("Constant", value_ints=[2, -(1 << 40)]), "absurd number -1099511627776"),
+    "huge strides": (_node("ConvTranspose", strides=[1 << 20, 1]), "absurd number 1048576 in operator ConvTranspose"),
+    "integers of odd length": (
+        lambda model: model.graph.initializer.add(data_type=TensorProto.INT64, dims=[1], raw_data=b"123"),
+        "damaged",
+    ),
     "loop": (_node("Loop", body=BRANCH), "'Loop' is not allowed"),
     "if": (_node("If", then_branch=BRANCH, else_branch=BRANCH), "'If' is not allowed"),
     "graph in an operator that takes none": (_node("Identity", body=BRANCH), "graph inside operator Identity"),
@@ -153,6 +177,30 @@ def test_an_unsafe_or_broken_file_is_refused(case: str, tmp_path: Path) -> None:
     model = onnx.load_from_string(WHOLE)
     mutate(model)
     assert reason in refusal_of(model.SerializeToString(), tmp_path)
+
+
+def test_a_constant_in_two_parts_is_refused(tmp_path: Path) -> None:
+    whole = numpy_helper.from_array(np.array([1 << 40], np.int64))
+    halves = [TensorProto(data_type=whole.data_type, dims=whole.dims), TensorProto(raw_data=whole.raw_data)]
+    parts = b"".join(b"\x2a" + _length(half.SerializeToString()) for half in halves)
+    attribute = onnx.AttributeProto(name="value", type=onnx.AttributeProto.TENSOR).SerializeToString() + parts
+    node = onnx.NodeProto(op_type="Constant", output=["c"]).SerializeToString() + b"\x2a" + _length(attribute)
+    merged = onnx.NodeProto.FromString(node).attribute[0].t
+    assert numpy_helper.to_array(merged) == [1 << 40]
+    graph = onnx.load_from_string(WHOLE).graph.SerializeToString() + b"\x0a" + _length(node)
+    rest = onnx.load_from_string(WHOLE)
+    rest.ClearField("graph")
+    assert "damaged" in refusal_of(rest.SerializeToString() + b"\x3a" + _length(graph), tmp_path)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+@pytest.mark.parametrize("raw", [True, False])
+def test_sizes_and_to_the_end_are_no_absurd_numbers(kind: Any, raw: bool, tmp_path: Path) -> None:
+    end = np.iinfo(kind).max
+    model = onnx.load_from_string(WHOLE)
+    _integers(0, 1, -1, 65536, -65536, end, -end, -end - 1, kind=kind, raw=raw)(model)
+    _node("Slice", ends=[np.iinfo(np.int64).max, np.iinfo(np.int64).min])(model)
+    assert inspect(save(model, tmp_path / "style.onnx")).name == "paint"
 
 
 def test_codes_for_a_network_that_takes_none_are_refused(tmp_path: Path) -> None:

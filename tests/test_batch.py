@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MakeFilm, frame_times
+from conftest import MakeFilm, RunCli, frame_times
 
 from livestyle import InputError, OutputError, load, stylize_film
 from livestyle.batch import BatchResult, find_films, plan, render_all, target_of
+
+LATER = time.time() + 60
 
 
 class Renders:
@@ -89,6 +94,76 @@ def test_films_are_really_rendered_and_an_existing_one_needs_overwrite(make_film
     result = render_all(films[:1], out, lambda film, target: stylize_film(film, target, stylizer), said.append)
     assert result.done == ()
     assert "--overwrite" in said[0]
+
+
+# Again, after an interruption
+
+
+def resumed(names: list[str], engine: Renders) -> tuple[BatchResult, list[str], list[str]]:
+    said: list[str] = []
+    noted: list[str] = []
+    films = [Path(name) for name in names]
+    return render_all(films, Path("styled"), engine, said.append, resume=True, note=noted.append), said, noted
+
+
+def test_an_interrupted_batch_goes_on_behind_the_films_that_are_done(folder: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(["a.mp4", "b.mov", "c.avi"], Renders(b=KeyboardInterrupt()))
+    engine = Renders()
+    result, said, noted = resumed(["a.mp4", "b.mov", "c.avi"], engine)
+    assert [name for name, _ in engine.seen] == ["b.mov", "c.avi"]
+    assert [path.name for path in result.before] == ["a.mp4"]
+    assert (result.failed, said, len(noted)) == ((), [], 1)
+    assert noted[0].startswith(f"{Path('styled/a.mp4')}: done already")
+    assert result.line() == "3 of 3 films done, 1 of them before"
+
+
+def make_changed_source(folder: Path) -> None:
+    os.utime(folder / "a.mp4", (LATER, LATER))
+
+
+def make_empty_target(folder: Path) -> None:
+    (folder / "styled/a.mp4").write_bytes(b"")
+
+
+def make_interrupted_replacement(folder: Path) -> None:
+    left = folder / "styled/.a.mp4.livestyle"
+    left.mkdir()
+    (left / "manifest.json").write_text("{}")
+    os.utime(left / "manifest.json", (LATER, LATER))
+
+
+@pytest.mark.parametrize("make", [make_changed_source, make_empty_target, make_interrupted_replacement])
+def test_a_target_that_is_not_this_film_done_is_not_passed_over(make: Callable[[Path], None], folder: Path) -> None:
+    run(["a.mp4"], Renders())
+    make(folder)
+    engine = Renders(a=OutputError("styled/a.mp4: exists already"))
+    result, said, noted = resumed(["a.mp4"], engine)
+    assert (len(result.failed), len(said), noted) == (1, 1, [])
+
+
+def test_what_a_run_left_that_was_killed_at_the_very_end_goes(folder: Path) -> None:
+    run(["a.mp4"], Renders())
+    left = folder / "styled/.a.mp4.livestyle"
+    left.mkdir()
+    (left / "manifest.json").write_text("{}")
+    os.utime(folder / "styled/a.mp4", (LATER, LATER))
+    result, _, _ = resumed(["a.mp4"], Renders())
+    assert len(result.before) == 1
+    assert not left.exists()
+
+
+def test_the_same_command_again_is_no_failure(make_film: MakeFilm, tmp_path: Path, run_cli: RunCli) -> None:
+    films, out = [make_film("a.mp4"), make_film("b.mp4")], tmp_path / "styled"
+    command = ["video", *films, "--out-dir", out, "--style", "none", "--resume"]
+    assert run_cli(*command).code == 0
+    before = [path.stat() for path in sorted(out.iterdir())]
+    outcome = run_cli(*command)
+    assert (outcome.code, outcome.err[-1]) == (0, "2 of 2 films done, 2 of them before")
+    assert [path.stat() for path in sorted(out.iterdir())] == before
+    assert run_cli(*command, "--quiet").err == []
+    assert run_cli(*command, "--overwrite").err[-1] == "2 of 2 films done"
+    assert run_cli(*command[:-1]).code == 1
 
 
 # Names

@@ -391,6 +391,48 @@ def test_packets_that_are_missing_from_a_transport_stream_are_told(
     assert [line for line in outcome.err if f"{frames} of 50 frames decoded" in line]
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".webm"])
+@pytest.mark.parametrize("share", [3, 5, 8])
+def test_bytes_that_are_missing_from_a_matroska_film_are_told(
+    suffix: str, share: int, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    film, whole = tmp_path / f"in{suffix}", films[suffix]
+    at = len(whole) * share // 10
+    film.write_bytes(whole[:at] + whole[at + 1500 :])
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    # Matroska's own length of a film with B-frames is one frame too long.
+    assert re.search(rf"damaged; {frames} of 5[01] frames decoded", "\n".join(outcome.err))
+
+
+CLUSTER = b"\x1f\x43\xb6\x75"
+
+
+def test_a_cluster_that_is_missing_is_told(ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli) -> None:
+    """Nothing of what is left has an error, and pictures and sound pause together, as they may."""
+    film = tmp_path / "in.mkv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=4", "-g", "25", "-cluster_time_limit", "900", film)
+    before, lost, *rest = film.read_bytes().split(CLUSTER)[1:]
+    film.write_bytes(CLUSTER.join([film.read_bytes().split(CLUSTER)[0], before, *rest]))
+    assert lost
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert 50 <= frames < 100
+    assert re.search(rf"damaged; {frames} of 10[01] frames decoded", "\n".join(outcome.err))
+
+
+def test_a_matroska_film_that_does_not_say_its_length_or_is_longer_is_sound(
+    ffmpeg: Ffmpeg, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    (tmp_path / "longer.mkv").write_bytes(films[".mkv"] + b"junk")
+    source = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=2")
+    (tmp_path / "live.mkv").write_bytes(ffmpeg(*source, "-f", "matroska", "-live", "1", "pipe:1"))
+    for name in ("longer.mkv", "live.mkv"):
+        outcome = run_cli("video", tmp_path / name, tmp_path / f"out-{name}", "--style", "none")
+        assert len(frame_times(tmp_path / f"out-{name}")) == 50
+        assert not [line for line in outcome.err if "damaged" in line]
+
+
 @pytest.mark.parametrize("suffix", KINDS)
 def test_a_sound_film_is_not_called_damaged(
     suffix: str, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli

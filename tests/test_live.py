@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -191,6 +192,17 @@ def test_frames_ends_a_live_run(make_film: MakeFilm, virtual_camera: Path, run_c
     assert outcome.code == 0
     assert len(sent(virtual_camera)) == 1 + 3
     assert outcome.err[-1].startswith("3 frames")
+
+
+def test_quiet_still_says_where_the_ports_are(run_cli: RunCli) -> None:
+    ports = ["--mjpeg", "0", "--control", "0", "--osc", "0"]
+    outcome = run_cli("cam", "--camera", "pattern", "--style", "none", "--no-window", *ports, "--frames", "1", "-q")
+    assert (outcome.code, outcome.out, len(outcome.err)) == (0, "", 3)
+    picture, control, osc = outcome.err
+    token = r"[\w-]{22}"
+    assert re.fullmatch(rf"picture at http://127\.0\.0\.1:\d+/{token}/", picture)
+    assert re.fullmatch(rf"control port: http://127\.0\.0\.1:\d+/{token}/", control)
+    assert re.fullmatch(rf"OSC: port \d+, addresses /{token}/livestyle/\.\.\.", osc)
 
 
 def test_a_virtual_camera_scales_what_has_another_size(virtual_camera: Path) -> None:

@@ -35,10 +35,15 @@ class Camera:
 '''
 
 
+def ended(name: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The script, when it is over."""
+    command = [sys.executable, str(ROOT / "samples" / name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
 def run_sample(name: str, *arguments: str | Path, **environment: str) -> str:
     """What the script prints; its failure fails the test with all it said."""
-    command = [sys.executable, str(ROOT / "samples" / name), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    done = ended(name, *arguments, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -70,6 +75,23 @@ def test_camera_sample_opens_a_window(make_film):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "3 frames" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["film.py", "picture.py"])
+@pytest.mark.parametrize("arguments", [(), ("in",)])
+def test_a_sample_without_its_arguments_says_its_usage_in_one_line(name, arguments):
+    done = ended(name, *arguments)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert done.stderr.startswith(f"usage: python samples/{name} IN")
+
+
+@pytest.mark.parametrize("name", ["camera.py", "video_call.py"])
+@pytest.mark.parametrize(("camera", "style"), [("nowhere.mp4", "starry"), ("pattern", "nosuchstyle")])
+def test_a_live_sample_that_cannot_begin_says_why_in_one_line(name, camera, style, tmp_path):
+    (tmp_path / "pyvirtualcam.py").write_text(FAKE_VIRTUAL_CAMERA)
+    done = ended(name, camera, style, "3", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert done.stderr.startswith("error: ")
 
 
 def test_benchmark_sample_times_every_style():

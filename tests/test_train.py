@@ -30,7 +30,7 @@ import livestyle  # noqa: E402
 from exporters.wrap import Contract  # noqa: E402
 from livestyle.artifact import inspect  # noqa: E402
 from livestyle.cli import main  # noqa: E402
-from livestyle.errors import InputError, TrainingError  # noqa: E402
+from livestyle.errors import InputError, OutputError, TrainingError  # noqa: E402
 from livestyle.styles import shipped  # noqa: E402
 from livestyle.training import loop, state  # noqa: E402
 from livestyle.training.command import CONTENT_GOAL  # noqa: E402
@@ -249,6 +249,19 @@ def test_the_best_weights_are_kept_not_the_last(config: TrainConfig) -> None:
 
     train(config, watcher=Taker())
     assert all(torch.equal(value, best.state_dict()[name]) for name, value in taken[0].items())
+
+
+def test_the_best_weights_are_kept_where_a_shorter_training_is_asked_for(config: TrainConfig, tmp_path: Path) -> None:
+    config, witness = replace(config, learning_rate=0.3, iterations=24, judge_every=2, patience=0), Witness()
+    checkpoint = tmp_path / "net.safetensors"
+    with pytest.raises(Interrupted):
+        train(config, checkpoint=checkpoint, watcher=Witness(interrupt_after=15))
+    packed = state.read_checkpoint(checkpoint)
+    best = {name.removeprefix("best.net."): value for name, value in packed.tensors.items() if "best.net." in name}
+    assert not all(torch.equal(value, packed.tensors[f"net.{name}"]) for name, value in best.items())
+    shorter = train(replace(config, iterations=10), checkpoint=checkpoint, watcher=witness)
+    assert witness.steps == [] and not any(judged.best for judged in witness.looks)
+    assert all(torch.equal(value, best[name]) for name, value in shorter.state_dict().items())
 
 
 @pytest.mark.parametrize("step", [1, 3, 5, 7, 9])
@@ -491,6 +504,23 @@ def test_an_unfinished_training_is_gone_on_with_or_kept(
     code, _, errors = run_train("dots.png", *COMMON, "--resume")
     assert code == 0 and "goes on from step 1" in errors and not unfinished.exists()
     assert run_train("dots.png", *COMMON, "--name", "other", "--resume")[0] == 1
+
+
+def test_a_training_that_had_ended_still_gets_its_curves(
+    run_train: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object, **__: object) -> None:
+        raise OutputError("dots.onnx: cannot be written (No space left on device)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("livestyle.training.command.export_onnx", full_disk)
+        assert run_train("dots.png", *COMMON)[0] == 1
+    assert load_network(tmp_path / "training" / "dots.safetensors")[2] == 2
+    code, _, errors = run_train("dots.png", *COMMON, "--resume")
+    assert (code, errors.count("goes on from step 2")) == (0, 1)
+    styles = tmp_path / "styles"
+    assert (styles / "dots.curves.png").exists()
+    assert "content loss" in (styles / "dots.card.html").read_text()
 
 
 RECIPE = """

@@ -155,7 +155,7 @@ class FilmReader:
         first = times_of(stream).of(self._first) * self.time_base
         self.before_zero = before_zero(self._container, first, self.time_base)
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
-        self._promise = Promise(self._container, stream, self.rate)
+        self._promise = Promise(self._container, stream, self.rate, self.path if isinstance(self.path, Path) else None)
         self._end = first
         self.expected_frames = self._promise.expected(0) or None
 
@@ -202,7 +202,8 @@ class FilmReader:
         """What a user should know of damage, once the film is read; None if nothing tells of any."""
         expected, flawed = self._promise.expected(self._decoder.hidden), self._decoder.flawed
         missing = bool(self._promise.frames) and expected > decoded
-        if not (missing or self._decoder.damaged or flawed or self._promise.ends_early(self._end)):
+        lost = missing or self._promise.cut or self._promise.ends_early(self._end)
+        if not (lost or self._decoder.damaged or flawed):
             return None
         errors = f", {flawed} of them with errors" if flawed else ""
         return f"{self.path}: damaged; {decoded} of {max(expected, decoded)} frames decoded{errors}"

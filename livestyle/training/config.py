@@ -91,6 +91,7 @@ class Facts:
         weights: numbers in the network.
         photos, kept: how many it learns on, and how many it is judged by.
         step: 0, or where an earlier run ended.
+        history: a row for each look of that run at the photos kept aside.
     """
 
     weights: int
@@ -98,6 +99,7 @@ class Facts:
     kept: int
     step: int
     device: torch.device
+    history: Sequence[dict[str, float]] = ()
 
 
 class Watcher:

@@ -80,7 +80,7 @@ class _Training:
             of=(self._team.rank, self._team.size), say=self._watcher.note,
         )  # fmt: skip
         weights = sum(p.numel() for p in state.net.parameters())
-        facts = Facts(weights, len(self._photos), self._kept, state.step, self._device)
+        facts = Facts(weights, len(self._photos), self._kept, state.step, self._device, state.history)
         self._watcher.begun(facts, self._judge.examples)
         self._first, self._started = state.step, time.monotonic()
         if not state.ended and self._done() < 1:
@@ -89,6 +89,9 @@ class _Training:
             except BaseException:  # Ctrl-C, too little memory: what was done is kept
                 self._write(self._whole)
                 raise
+        elif not state.ended and state.best_net:  # a shorter training is asked for now
+            self._look()
+            self._end()
         return state.net.eval().cpu()
 
     def _steps(self, crops: Crops) -> None:

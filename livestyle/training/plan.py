@@ -25,6 +25,7 @@ class Talk(Watcher):
     def begun(self, facts: Facts, examples: Tensor) -> None:
         """The plan."""
         config, self.step = self._config, facts.step
+        self._remember(facts.history)
         names = ", ".join(painting.name for painting in config.paintings)
         where = config.photos.name if config.photos else "scikit-image's photographs and made-up scenes"
         kept = f"{facts.kept} more to judge by" if facts.kept != facts.photos else "judged by the same"
@@ -54,9 +55,12 @@ class Talk(Watcher):
 
     def judged(self, judged: Judged, history: Sequence[dict[str, float]]) -> None:
         """The losses that count."""
-        self.history = [dict(row) for row in history]
+        self._remember(history)
         parts = "  ".join(f"{name} {judged.losses[name]:.4f}" for name in ("total", "style", "content"))
         self._say(f"  kept aside: {parts}{'  (best so far)' if judged.best else ''}")
+
+    def _remember(self, history: Sequence[dict[str, float]]) -> None:
+        self.history = [dict(row) for row in history]
 
     def note(self, line: str) -> None:
         """A line of its own."""
