@@ -17,9 +17,9 @@ from torch import nn
 from torch.export import Dim
 
 import livestyle
-from livestyle.artifact import FORMAT, encode_code
+from livestyle.artifact import FORMAT, encode_code, inspect
 
-from .verify import verify
+from .verify import ExportError, verify
 from .wrap import Contract
 
 OPSET = 20
@@ -89,6 +89,26 @@ def _to_proto(contract: Contract) -> ModelProto:
     model.graph.initializer.extend(numpy_helper.from_array(value, key) for key, value in defaults.items())
     _drop_traces(model)
     return model
+
+
+def export_codes(
+    source: Path, target: Path, *, name: str, codes: Mapping[str, torch.Tensor], about: Mapping[str, str]
+) -> None:
+    """Writes `target`: the very network of the style file `source` with other codes (1, K), which mix with its own."""
+    model = onnx.load(source, load_external_data=False)
+    kept = {prop.key: prop.value for prop in model.metadata_props}
+    told = {style: encode_code(code.numpy()) for style, code in codes.items()}
+    helper.set_model_props(model, {**kept, "name": name, "codes": json.dumps(told), **about, **_versions()})
+    default = next(tensor for tensor in model.graph.initializer if tensor.name == "code")
+    default.CopyFrom(numpy_helper.from_array(next(iter(codes.values())).numpy(), "code"))
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.part.onnx")
+    try:
+        onnx.save(model, temporary)
+        if inspect(temporary).network != inspect(source).network:
+            raise ExportError(f"{target}: not the network of {source} any more; nothing was written")
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _drop_traces(model: ModelProto) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ class Artifact:
         code_size: K, the numbers in a code; 0 for a network of one style.
         codes: each style's code; empty for a network of one style.
         about: all metadata: licence, training data, configuration, versions.
+        network: equal for files that hold the same network, whatever codes are in them.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Artifact:
     code_size: int
     codes: dict[str, Code]
     about: dict[str, str]
+    network: str
 
 
 def inspect(path: Path) -> Artifact:
@@ -73,7 +76,8 @@ def inspect(path: Path) -> Artifact:
         if about.get("livestyle.format") != FORMAT:
             raise StyleError(f"{path}: not a livestyle style (its metadata lacks livestyle.format {FORMAT})")
         code_size = _check_interface(path, graph)
-        return Artifact(path, about["name"], about["kind"], code_size, _codes(path, about, code_size), about)
+        codes = _codes(path, about, code_size)
+        return Artifact(path, about["name"], about["kind"], code_size, codes, about, _digest(graph))
     except OSError as error:
         raise StyleError(f"{path}: cannot be read ({error.strerror})") from error
     except (MalformedError, UnicodeDecodeError, KeyError, IndexError) as error:
@@ -159,6 +163,12 @@ def _value(info: Message) -> tuple[str, tuple[int, tuple[int, ...]]]:
     return info.text(1), (tensor.number(1), tuple(dim.number(1) for dim in shape))
 
 
+def _digest(graph: Message) -> str:
+    """Of all operators and weights; the code that is the default is no part of the network."""
+    weights = [data for data in graph.parts(5) if Message(data).text(8) != "code"]
+    return hashlib.sha256(b"".join((*graph.parts(1), *weights))).hexdigest()
+
+
 def _codes(path: Path, about: dict[str, str], code_size: int) -> dict[str, Code]:
     try:
         texts = json.loads(about.get("codes", "{}"))
@@ -195,6 +205,10 @@ class Message:
 
     def messages(self, number: int) -> list[Message]:
         return [Message(self._bytes(value)) for value in self._fields.get(number, [])]
+
+    def parts(self, number: int) -> list[memoryview]:
+        """The bytes of every message of a repeated field."""
+        return [self._bytes(value) for value in self._fields.get(number, [])]
 
     def message(self, number: int) -> Message:
         # Readers of protobuf merge repeated ones: taking the last would hide the nodes of the first.

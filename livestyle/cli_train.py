@@ -69,13 +69,6 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     type=click.FloatRange(0.25, 4),
     help="Brush size, once or once a painting; default 1.",
 )
-@click.option(
-    "--despeckle",
-    type=click.IntRange(0),
-    default=0,
-    metavar="PIXELS",
-    help="Paint over the painting's bright specks narrower than that (spray, stars, dust): else dots are learnt.",
-)
 @click.option("--keep-color", is_flag=True, help="Learn light and dark alone; pictures keep their own colours.")
 @click.option("--tv-weight", type=click.FloatRange(0), default=4.0, show_default=True, help="Smoothness.")
 @click.option(
@@ -90,7 +83,17 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     "--crop", type=click.IntRange(64), default=192, show_default=True, help="Side of a training crop, pixels."
 )
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True)
-@click.option("--start", type=FILE, help="Train on from a lite style file; its styles keep their codes.")
+@click.option(
+    "--start",
+    type=FILE,
+    help="Train on from a lite style file; its styles keep their codes. "
+    "Default for lite: the one that ships; none: begin from nothing.",
+)
+@click.option(
+    "--codes-only/--whole-network",
+    default=None,
+    help="Learn the style's code alone, which then mixes with all others of its network. Default with --quality draft.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--checkpoint",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +14,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.nn import functional
 
 from .batch import FILM_SUFFIXES
 from .errors import InputError
@@ -39,10 +37,8 @@ def to_tensor(picture: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
 
 
-def load_painting(path: Path, *, stroke: float = 1.0, despeckle: int = 0) -> Tensor:
+def load_painting(path: Path, *, stroke: float = 1.0) -> Tensor:
     """(1, 3, H, W) in [0, 1], long side 512 px times `stroke`: the larger, the broader the strokes learnt.
-
-    Bright specks narrower than `despeckle` pixels are painted over.
 
     Raises InputError for what is no picture or too small to learn from.
     """
@@ -53,28 +49,7 @@ def load_painting(path: Path, *, stroke: float = 1.0, despeckle: int = 0) -> Ten
     scale = STROKE_SIZE * stroke / max(picture.size)
     # A loss network halves four times and then pads by reflection, which two pixels allow and one does not.
     size = (max(32, round(picture.width * scale)), max(32, round(picture.height * scale)))
-    x = to_tensor(picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3))
-    return without_specks(x, despeckle) if despeckle else x
-
-
-def without_specks(x: Tensor, width: int) -> Tensor:
-    """x (1, C, H, W) without its bright specks narrower than that, in pixels; all else keeps its shape.
-
-    Drops of spray, stars or dust would come out as rows of dots in flat places. An opening by reconstruction
-    (Vincent 1993, "Morphological grayscale reconstruction in image analysis", section 2).
-    """
-    seed = -_widened(-x, width)
-    while True:
-        grown = torch.minimum(_widened(seed, 3), x)
-        if torch.equal(grown, seed):
-            return seed
-        seed = grown
-
-
-def _widened(x: Tensor, width: int) -> Tensor:
-    """Each pixel the brightest of the square around it."""
-    padded = functional.pad(x, [width // 2, (width - 1) // 2] * 2, value=-math.inf)
-    return functional.max_pool2d(padded, width, stride=1)
+    return to_tensor(picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3))
 
 
 def painting_notes(path: Path, *, stroke: float = 1.0) -> list[str]:

@@ -126,16 +126,16 @@ def load(
 
 def compose(style: str, open_backend: Callable[[Artifact], Backend]) -> list[Part]:
     """The parts of a style or mix, one a network. Raises StyleError or InputError."""
-    parts: dict[Path | None, list[Part]] = {}
-    backends: dict[Path, Backend] = {}
+    parts: dict[str | None, list[Part]] = {}
+    backends: dict[str, Backend] = {}
     for name, weight in _shares(style):
         if name == "none":
             parts.setdefault(None, []).append(Part(None, None, weight))
             continue
         artifact, code = find(name)
-        if artifact.path not in backends:
-            backends[artifact.path] = open_backend(artifact)
-        parts.setdefault(artifact.path, []).append(Part(backends[artifact.path], code, weight))
+        if artifact.network not in backends:
+            backends[artifact.network] = open_backend(artifact)
+        parts.setdefault(artifact.network, []).append(Part(backends[artifact.network], code, weight))
     return [_merged(same) for same in parts.values()]
 
 

@@ -16,7 +16,7 @@ from livestyle.completion import SHELLS, StyleType, completion_script, style_nam
 from livestyle.errors import InputError
 
 SHIPPED = {"starry", "wave", "scream", "udnie", "starry-johnson"}
-SHIPPED |= {"irises", "haystacks", "cezanne", "kandinsky", "mosaic", "etching", "seurat", "delaunay"}
+SHIPPED |= {"irises", "parasol", "cezanne", "kandinsky", "mosaic", "etching", "seurat", "matisse"}
 
 
 @pytest.fixture(autouse=True)

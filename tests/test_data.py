@@ -23,7 +23,6 @@ from livestyle.data import (  # noqa: E402
     open_photos,
     painting_notes,
     split,
-    without_specks,
 )
 from livestyle.errors import InputError  # noqa: E402
 
@@ -251,16 +250,3 @@ def test_a_huge_painting_is_taken_without_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "painting.png"
     Pillow.new("L", (10_000, 9_500), 100).save(path)
     assert load_painting(path).shape == (1, 3, 486, 512)
-
-
-def test_specks_are_painted_over_and_broader_things_keep_their_shape(tmp_path: Path) -> None:
-    x = torch.full((1, 3, 32, 40), 0.2)
-    x[..., 4:9, 4:9] = 0.9  # as broad as allowed
-    x[..., 4, 9:20] = 0.8  # a thin line that begins at it
-    without = x.clone()
-    x[..., 20:24, 20:23] = 1.0  # a speck
-    x[..., 31, 39] = 0.5  # and one in the corner
-    torch.testing.assert_close(without_specks(x, 5), without, rtol=0, atol=0)
-    Pillow.fromarray((x[0].permute(1, 2, 0) * 255).byte().numpy()).resize((512, 410), 0).save(tmp_path / "p.png")
-    assert load_painting(tmp_path / "p.png").max() == 1
-    assert load_painting(tmp_path / "p.png", despeckle=61).max() == pytest.approx(0.9, abs=0.01)

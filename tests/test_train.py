@@ -484,6 +484,23 @@ def test_a_new_style_beside_those_of_a_style_file_begins_with_their_mean(run_tra
         np.testing.assert_allclose(after[name], expected, atol=1e-6)
 
 
+def test_a_code_alone_is_learnt_for_the_network_that_is_there(run_train: RunCli, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    run_train("dots.png", *COMMON, "--out", str(first))
+    start = ["--start", str(first), "--codes-only", "--learning-rate", "0.1", "--out", str(second)]
+    assert run_train("waves.png", *COMMON, *start)[0] == 0
+    before, after = inspect(first), inspect(second)
+    assert after.network == before.network and list(after.codes) == ["waves"]
+    assert not np.allclose(after.codes["waves"], before.codes["dots"])
+    image = gradient(47, 33)
+    with livestyle.load(f"{first}:0.5+{second}:0.5", device="cpu") as mix:
+        assert mix.notes == []  # one network, so the codes mix
+        assert len(mix.files) == 1
+        mixed = mix(image)
+    a, b = (livestyle.load(path, device="cpu")(image) for path in (first, second))
+    assert not np.array_equal(a, b) and not np.array_equal(mixed, a)
+
+
 COMMON = ["--photos", "photos", "--loss-network", "vgg.safetensors"]
 
 

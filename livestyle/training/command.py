@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 from ..artifact import inspect
 from ..errors import InputError, LivestyleError, MissingExtra
 from ..media.writer import check_target
-from ..styles import check_free, check_name, user_folder
+from ..styles import check_free, check_name, path_of, user_folder
 
 try:
     import torch
+    from torch import nn
 
     from exporters.from_onnx import load_lite
-    from exporters.to_onnx import export_onnx
+    from exporters.to_onnx import export_codes, export_onnx
 
     from ..data import painting_notes
     from ..losses import LossWeights
@@ -79,7 +80,8 @@ def run_training(
         out = Path(f"{recipe.name}.onnx")  # what ships has this name already in the styles' folder
     with gathered() as team:
         files = find_files(config.paintings[0].name, out, checkpoint, overwrite=overwrite, resume=resume, team=team)
-        first = _start(start, config) if start else None
+        start = _starting_file(start, config, recipe)
+        first = _start(start, config)
         if first:
             config = replace(config, net_options={k: v for k, v in first.config.items() if k != "styles"})
         report = Report(config, files, say if team.leads else lambda line: None, logs if team.leads else None)
@@ -89,12 +91,28 @@ def run_training(
             return None
         names = [painting.name for painting in config.paintings]
         about = _about(config, report, recipe, licence)
-        export_onnx(
-            trained, files.style, name=files.style.stem, kind=config.net, styles=names if config.net == "lite" else (),
-            about=about, half=half, keep_color=config.keep_color,
-        )  # fmt: skip
+        _export(trained, config, files.style, start, names, about=about, half=half)
         report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *command])})
     return files.style
+
+
+def _export(
+    net: nn.Module,
+    config: TrainConfig,
+    target: Path,
+    start: Path | None,
+    names: Sequence[str],
+    *,
+    about: dict[str, str],
+    half: bool,
+) -> None:
+    name = target.stem
+    if isinstance(net, Lite) and config.codes_only and start and not config.keep_color:
+        codes = dict(zip(names, torch.split(net.codes.detach(), 1), strict=True))
+        export_codes(start, target, name=name, codes=codes, about=about)
+        return
+    styles, keep = names if isinstance(net, Lite) else (), config.keep_color
+    export_onnx(net, target, name=name, kind=config.net, styles=styles, about=about, half=half, keep_color=keep)
 
 
 def make_config(
@@ -105,7 +123,6 @@ def make_config(
     names: Sequence[str],
     strokes: Sequence[float],
     style_weights: Sequence[float],
-    despeckle: int,
     loss_networks: Sequence[str],
     width: int | None,
     tv_weight: float,
@@ -113,6 +130,7 @@ def make_config(
     quality: str | None,
     iterations: int | None,
     minutes: float | None,
+    codes_only: bool | None,
     **numbers: Any,
 ) -> TrainConfig:
     """The configuration that options and recipe ask for; `numbers` are the fields of TrainConfig of the same names."""
@@ -125,11 +143,12 @@ def make_config(
     if iterations is not None:
         numbers["iterations"] = iterations
     return TrainConfig(
-        paintings=_paintings(chosen, rows, names, strokes, style_weights, despeckle),
+        paintings=_paintings(chosen, rows, names, strokes, style_weights),
         loss_networks=tuple(loss_networks),
         net_options=net_options,
         losses=LossWeights(tv=tv_weight, temporal=temporal_weight),
         minutes=minutes,
+        codes_only=quality == "draft" and not net_options if codes_only is None else codes_only,
         **numbers,
     )
 
@@ -140,7 +159,6 @@ def _paintings(
     names: Sequence[str],
     strokes: Sequence[float],
     style_weights: Sequence[float],
-    despeckle: int,
 ) -> tuple[Painting, ...]:
     """What is given as options goes before what the recipe's rows say."""
     rows = rows or [{}] * len(pictures)
@@ -154,8 +172,7 @@ def _paintings(
     first = [float(row.get("style-weight", _FIRST_STYLE_WEIGHT)) for row in rows]
     if style_weights:
         goals, first = [None] * len(rows), [float(w) for w in _each(style_weights, pictures, "--style-weight")]
-    specks = [despeckle or int(row.get("despeckle", 0)) for row in rows]
-    return tuple(Painting(*row) for row in zip(names, pictures, strokes, first, goals, specks, strict=True))
+    return tuple(Painting(*row) for row in zip(names, pictures, strokes, first, goals, strict=True))
 
 
 def _each(values: Sequence[T], paintings: Sequence[Path], option: str) -> Sequence[T]:
@@ -252,8 +269,21 @@ def _losses(history: Sequence[dict[str, float]]) -> dict[str, str]:
     return {**losses, "training": f"{history[-1]['step']:g} iterations"}
 
 
-def _start(path: Path, config: TrainConfig) -> Lite:
+def _starting_file(start: Path | None, config: TrainConfig, recipe: Recipe | None) -> Path | None:
+    """What ships, for a lite of the usual shape; None to begin from nothing."""
+    if start == Path("none"):
+        start = None
+    elif start is None and config.net == "lite" and not recipe and not config.net_options:
+        return path_of("starry")  # in the lite that ships
+    if start is None and config.codes_only:
+        raise InputError("--codes-only: there is no network for the code; give one with --start")
+    return start
+
+
+def _start(path: Path | None, config: TrainConfig) -> Lite | None:
     """The network of a style file: a style it holds keeps its code, a new one begins with the mean of all."""
+    if path is None:
+        return None
     if config.net != "lite":
         raise InputError(f"--start {path}: only lite can be trained on, not {config.net}")
     held = load_lite(path)

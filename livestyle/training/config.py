@@ -17,8 +17,7 @@ from ..losses import LossWeights
 class Painting:
     """One style to learn: its name, picture, stroke size and weight against the content.
 
-    With `content`, a content loss to reach, the weight is only where it begins. Bright specks narrower than
-    `despeckle` pixels, at that stroke size, are painted over.
+    With `content`, a content loss to reach, the weight is only where it begins.
     """
 
     name: str
@@ -26,7 +25,6 @@ class Painting:
     stroke: float = 1.0
     style_weight: float = 5.0
     content: float | None = None
-    despeckle: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,7 @@ class TrainConfig:
         iterations: the length of the training, unless `minutes` says it.
         keep_color: learn the painting's light and dark alone; colours stay the photo's (Gatys 2016, "Preserving
             color in neural artistic style transfer", section 4).
+        codes_only: learn the codes alone; the network stays as it was (Dumoulin 2017, section 3.2).
         judge_every: steps between two looks at the photos kept aside.
         patience: looks without progress after which the learning rate begins to fall, and again after which all
             ends; 0 never ends early.
@@ -56,6 +55,7 @@ class TrainConfig:
     learning_rate: float = 2e-3
     seed: int = 0
     keep_color: bool = False
+    codes_only: bool = False
     judge_every: int = 100
     patience: int = 10
     losses: LossWeights = field(default_factory=LossWeights)

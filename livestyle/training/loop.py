@@ -16,6 +16,7 @@ from ..errors import InputError, TrainingError
 from ..losses import Perceptual
 from ..motion_pairs import Moved, follow
 from ..nets import build
+from ..nets.lite import Lite
 from ..nets.vgg import load_loss_networks
 from .budget import rate
 from .config import Facts, Judged, Progress, TrainConfig, Watcher
@@ -58,6 +59,8 @@ class _Training:
         self._watcher = watcher if team.leads else Watcher()
         self._device = device = device_of_this_process()
         net = (start or _new_network(config)).to(device).train()
+        if config.codes_only and isinstance(net, Lite):
+            net.requires_grad_(False).codes.requires_grad_(True)
         if device.type == "cuda":
             net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._state = State(config, net, _perceptual(config, device, team))
@@ -223,7 +226,7 @@ def _new_network(config: TrainConfig) -> nn.Module:
 
 
 def _perceptual(config: TrainConfig, device: torch.device, team: Team) -> Perceptual:
-    pictures = [load_painting(p.path, stroke=p.stroke, despeckle=p.despeckle).to(device) for p in config.paintings]
+    pictures = [load_painting(p.path, stroke=p.stroke).to(device) for p in config.paintings]
     if config.keep_color:
         pictures = [gray(picture) for picture in pictures]
     style_weights = [p.style_weight for p in config.paintings]

@@ -12,7 +12,6 @@ file = "starry_night"     # the picture's name without its suffix; default: the 
 stroke = 1.4
 style-weight = 4          # where it begins; where it stays, without `content`
 content = 0.7             # a content loss to reach
-despeckle = 7             # pixels: narrower bright specks are painted over
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from ..data import find_pictures
 from ..errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "styles" / "recipes"
-_WORDS, _NUMBERS = ("name", "file"), ("stroke", "style-weight", "content", "despeckle")  # of a painting
+_WORDS, _NUMBERS = ("name", "file"), ("stroke", "style-weight", "content")  # of a painting
 
 
 @dataclass(frozen=True)
