@@ -166,7 +166,15 @@ def test_the_window_shows_the_picture_and_its_keys_change_it(
             answer: dict[str, object] = json.load(urllib.request.urlopen(f"{url}state", timeout=PATIENCE))
             return answer
 
-        wait_for(lambda: colors(grab(screen, monkeypatch))[0] > 120 > -120 > colors(grab(screen, monkeypatch))[1])
+        window = xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "^livestyle$").split()[0]
+
+        def halves_are_right() -> bool:
+            xdotool(screen, "windowmove", window, "0", "0")  # without a window manager it may be anywhere
+            xdotool(screen, "windowraise", window)
+            left, right = colors(grab(screen, monkeypatch))
+            return left > 120 > -120 > right
+
+        wait_for(halves_are_right)
         # One at a time: OpenCV's window keeps the last of several keys pressed within one frame.
         press(screen, "m")
         wait_for(lambda: state()["mirror"] is True)
