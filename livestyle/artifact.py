@@ -165,8 +165,8 @@ def _value(info: Message) -> tuple[str, tuple[int, tuple[int, ...]]]:
 
 def _digest(graph: Message) -> str:
     """Of all operators and weights; the code that is the default is no part of the network."""
-    weights = [data for data in graph.parts(5) if Message(data).text(8) != "code"]
-    return hashlib.sha256(b"".join((*graph.parts(1), *weights))).hexdigest()
+    weights = [data for data in graph.raw(5) if Message(data).text(8) != "code"]
+    return hashlib.sha256(b"".join((*graph.raw(1), *weights))).hexdigest()
 
 
 def _codes(path: Path, about: dict[str, str], code_size: int) -> dict[str, Code]:
@@ -204,11 +204,7 @@ class Message:
             self._fields.setdefault(number, []).append(value)
 
     def messages(self, number: int) -> list[Message]:
-        return [Message(self._bytes(value)) for value in self._fields.get(number, [])]
-
-    def parts(self, number: int) -> list[memoryview]:
-        """The bytes of every message of a repeated field."""
-        return [self._bytes(value) for value in self._fields.get(number, [])]
+        return [Message(data) for data in self.raw(number)]
 
     def message(self, number: int) -> Message:
         # Readers of protobuf merge repeated ones: taking the last would hide the nodes of the first.
@@ -226,6 +222,7 @@ class Message:
         return [bytes(self._bytes(value)).decode() for value in self._fields.get(number, [])]
 
     def raw(self, number: int) -> list[memoryview]:
+        """The bytes of every message, text or string of bytes of a repeated field."""
         return [self._bytes(value) for value in self._fields.get(number, [])]
 
     def numbers(self, number: int, most: int = _MAX_DIMS) -> list[int]:

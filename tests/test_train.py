@@ -407,6 +407,7 @@ def test_johnson_holds_one_style(config: TrainConfig) -> None:
 
 LITE = str(Path(livestyle.__file__).parent / "styles" / "lite.onnx")
 RunCli = Callable[..., tuple[int, list[str], list[str]]]
+SMALL = ["--batch", "2", "--crop", "64", "--stroke", "0.25"]
 
 
 @pytest.fixture
@@ -417,9 +418,10 @@ def run_train(
     pytest.importorskip("onnxscript")
     monkeypatch.setenv("LIVESTYLE_HOME", str(tmp_path))
     monkeypatch.chdir(world)
-    small = ["--width", "4", "--iterations", "2", "--batch", "2", "--crop", "64", "--stroke", "0.25"]
 
-    def run(*arguments: str) -> tuple[int, list[str], list[str]]:
+    def run(
+        *arguments: str, small: Sequence[str] = (*SMALL, "--width", "4", "--iterations", "2")
+    ) -> tuple[int, list[str], list[str]]:
         monkeypatch.setattr(sys, "argv", ["livestyle", "train", *arguments, *small])
         before = signal.getsignal(signal.SIGTERM)
         try:
@@ -499,6 +501,32 @@ def test_a_code_alone_is_learnt_for_the_network_that_is_there(run_train: RunCli,
         mixed = mix(image)
     a, b = (livestyle.load(path, device="cpu")(image) for path in (first, second))
     assert not np.array_equal(a, b) and not np.array_equal(mixed, a)
+
+
+@pytest.mark.parametrize(
+    ("more", "of_ours"),
+    [
+        ([], True),
+        (["--width", "4"], False),
+        (["--start", "none", "--width", "4"], False),
+        (["--net", "johnson"], False),
+    ],
+)
+def test_a_draft_is_a_code_for_the_network_that_ships_or_a_network_of_its_own(
+    more: list[str], of_ours: bool, run_train: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livestyle.training.command.QUALITY", {"draft": 0.005})  # minutes
+    target = tmp_path / "draft.onnx"
+    code, _, errors = run_train("dots.png", *COMMON, "--out", str(target), *more, small=[*SMALL, "--quality", "draft"])
+    assert (code, [line for line in errors if line.startswith("error")]) == (0, [])
+    assert (inspect(target).network == inspect(Path(LITE)).network) == of_ours
+
+
+@pytest.mark.parametrize("more", [["--net", "johnson"], ["--start", "none"]])
+def test_a_code_needs_a_network(more: list[str], run_train: RunCli) -> None:
+    code, _, errors = run_train("dots.png", *COMMON, *more, "--codes-only")
+    assert (code, len(errors)) == (1, 1)
+    assert "there is no network for the code" in errors[0]
 
 
 COMMON = ["--photos", "photos", "--loss-network", "vgg.safetensors"]

@@ -81,6 +81,10 @@ def run_training(
     with gathered() as team:
         files = find_files(config.paintings[0].name, out, checkpoint, overwrite=overwrite, resume=resume, team=team)
         start = _starting_file(start, config, recipe)
+        if start is None and config.codes_only:
+            if options["codes_only"]:
+                raise InputError("--codes-only: there is no network for the code; give a lite one with --start")
+            config = replace(config, codes_only=False)  # a draft of a network of its own
         first = _start(start, config)
         if first:
             config = replace(config, net_options={k: v for k, v in first.config.items() if k != "styles"})
@@ -148,7 +152,7 @@ def make_config(
         net_options=net_options,
         losses=LossWeights(tv=tv_weight, temporal=temporal_weight),
         minutes=minutes,
-        codes_only=quality == "draft" and not net_options if codes_only is None else codes_only,
+        codes_only=quality == "draft" if codes_only is None else codes_only,
         **numbers,
     )
 
@@ -271,13 +275,9 @@ def _losses(history: Sequence[dict[str, float]]) -> dict[str, str]:
 
 def _starting_file(start: Path | None, config: TrainConfig, recipe: Recipe | None) -> Path | None:
     """What ships, for a lite of the usual shape; None to begin from nothing."""
-    if start == Path("none"):
-        start = None
-    elif start is None and config.net == "lite" and not recipe and not config.net_options:
+    if start is None and config.net == "lite" and not recipe and not config.net_options:
         return path_of("starry")  # in the lite that ships
-    if start is None and config.codes_only:
-        raise InputError("--codes-only: there is no network for the code; give one with --start")
-    return start
+    return None if start == Path("none") else start
 
 
 def _start(path: Path | None, config: TrainConfig) -> Lite | None:
