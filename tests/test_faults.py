@@ -433,6 +433,62 @@ def test_a_matroska_film_that_does_not_say_its_length_or_is_longer_is_sound(
         assert not [line for line in outcome.err if "damaged" in line]
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".webm", ".flv"])
+@pytest.mark.parametrize("seed", range(5))
+def test_bytes_that_others_lie_over_are_told(
+    suffix: str, seed: int, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    """FFmpeg goes on at the next place that it knows, and says nothing."""
+    film, content, chance = tmp_path / f"in{suffix}", bytearray(films[suffix]), random.Random(seed)
+    at = chance.randrange(len(content) // 4, len(content) // 2)
+    content[at : at + 3000] = chance.randbytes(3000)
+    film.write_bytes(content)
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert outcome.code == 0
+    assert frames < 50
+    assert re.search(rf"damaged; {frames} of 5[01] frames decoded", "\n".join(outcome.err))
+
+
+def test_a_lost_fragment_of_an_mp4_is_told(ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli) -> None:
+    film = tmp_path / "in.mp4"
+    flags = ("-movflags", "frag_keyframe+empty_moov", "-g", "25", "-bf", "0")
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=4", "-pix_fmt", "yuv420p", *flags, film)
+    content = bytearray(film.read_bytes())
+    third = [match.start() for match in re.finditer(b"moof", content)][2]
+    content[third - 4 : third + 100] = random.Random(1).randbytes(104)
+    film.write_bytes(content)
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert 25 <= frames < 100
+    assert re.search(rf"damaged; {frames} of \d+ frames decoded", "\n".join(outcome.err))
+
+
+SOUND = {  # what is rare and still as it should be
+    "live.webm": ("libvpx-vp9", "-f", "webm", "-live", "1"),
+    "dash.mp4": ("libx264", "-f", "mp4", "-movflags", "dash+frag_keyframe"),
+    "every.mp4": ("libx264", "-f", "mp4", "-movflags", "frag_every_frame+empty_moov"),
+    "cues.mkv": ("libx264", "-cues_to_front", "1"),
+    "reserved.mkv": ("libx264", "-reserve_index_space", "5000", "-write_crc32", "0"),
+    "uneven.mkv": ("libx264", "-vf", "setpts=PTS+if(gt(N\\,20)\\,9/TB)+mod(N\\,3)*0.01/TB", "-fps_mode", "vfr"),
+    "alpha.webm": ("libvpx-vp9", "-vf", "format=yuva420p", "-auto-alt-ref", "0"),  # in groups of blocks
+    "index.flv": ("flv", "-flvflags", "add_keyframe_index"),
+    "live.flv": ("flv", "-f", "flv", "-flvflags", "no_duration_filesize"),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_film_of_a_rare_shape_is_not_called_damaged(
+    name: str, ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli
+) -> None:
+    film, (codec, *flags) = tmp_path / name, SOUND[name]
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=2", "-g", "10", "-c:v", codec, *flags, film)
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    assert outcome.code == 0
+    assert len(frame_times(tmp_path / "out.mkv")) == 50
+    assert not [line for line in outcome.err if "damaged" in line]
+
+
 @pytest.mark.parametrize("suffix", KINDS)
 def test_a_sound_film_is_not_called_damaged(
     suffix: str, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli

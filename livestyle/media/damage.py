@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from pathlib import Path
 
 import av
 from av.container import InputContainer
 
 _CLOSE = Fraction(1, 4)  # seconds, and three frames, that a film may end before the end it promises
-_SEGMENT = b"\x18\x53\x80\x67"  # Matroska's element that holds all but a short head
-_HEAD = 4096  # bytes in which it begins
 
 
 class Promise:
@@ -21,19 +18,15 @@ class Promise:
         frames: how many it counts, hidden ones too; None where it does not count them one by one.
         end: when the last frame ends, in seconds; None where it does not say, or only knows from looking.
         seconds: how long the film is, as far as anyone can tell.
-        cut: whether its file is shorter than it says of itself; only Matroska (WebM) says so.
     """
 
-    def __init__(
-        self, container: InputContainer, stream: av.VideoStream, rate: Fraction, file: Path | None = None
-    ) -> None:
+    def __init__(self, container: InputContainer, stream: av.VideoStream, rate: Fraction) -> None:
         kind = container.format.name
         slots = kind == "avi"  # it counts those left empty, too
         self.frames = int(stream.frames or _tag(stream, "NUMBER_OF_FRAMES") or 0) if not slots else 0
         self.rate = rate
         self.seconds = stream.frames / rate if slots and stream.frames else _seconds(container, stream)
         told = kind == "flv" or (slots and stream.frames)
-        self.cut = file is not None and "matroska" in kind and _is_cut(file)
         self.end = self.seconds if told else _as_seconds(_tag(stream, "DURATION"))
 
     def ends_early(self, last_end: Fraction) -> bool:
@@ -43,28 +36,6 @@ class Promise:
     def expected(self, hidden: int) -> int:
         """How many frames there should be, the best guess where they are not counted; 0 if nobody knows."""
         return self.frames - hidden if self.frames else round((self.seconds or 0) * self.rate)
-
-
-def _is_cut(file: Path) -> bool:
-    """Whether a Matroska file has fewer bytes than its segment; False where it does not say (RFC 8794, section 4)."""
-    with open(file, "rb") as opened:
-        head = opened.read(_HEAD)
-    at = 0
-    while at < len(head):
-        begin = at + _length(head, at)  # of the size, behind the name
-        bits = 7 * _length(head, begin)
-        size = int.from_bytes(head[begin : begin + bits // 7]) & (1 << bits) - 1
-        end = begin + bits // 7 + size
-        if head[at:begin] == _SEGMENT:
-            unknown = size == (1 << bits) - 1  # a stream that was never finished
-            return not unknown and end > file.stat().st_size
-        at = end
-    return False
-
-
-def _length(head: bytes, at: int) -> int:
-    """In bytes, of one of Matroska's numbers: its first bit that is set tells."""
-    return 9 - head[at].bit_length() if at < len(head) else 1
 
 
 def _seconds(container: InputContainer, stream: av.VideoStream) -> Fraction | None:

@@ -26,6 +26,7 @@ from .orientation import orientation_of
 from .size import MAX_PIXELS, Size, fit
 from .start import before_zero
 from .streams_roles import main_video
+from .structure import is_whole
 from .tone import is_hdr, tone_map_for
 
 _BT709 = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709
@@ -155,7 +156,7 @@ class FilmReader:
         first = times_of(stream).of(self._first) * self.time_base
         self.before_zero = before_zero(self._container, first, self.time_base)
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
-        self._promise = Promise(self._container, stream, self.rate, self.path if isinstance(self.path, Path) else None)
+        self._promise = Promise(self._container, stream, self.rate)
         self._end = first
         self.expected_frames = self._promise.expected(0) or None
 
@@ -202,11 +203,15 @@ class FilmReader:
         """What a user should know of damage, once the film is read; None if nothing tells of any."""
         expected, flawed = self._promise.expected(self._decoder.hidden), self._decoder.flawed
         missing = bool(self._promise.frames) and expected > decoded
-        lost = missing or self._promise.cut or self._promise.ends_early(self._end)
-        if not (lost or self._decoder.damaged or flawed):
+        told = missing or self._promise.ends_early(self._end) or self._decoder.damaged or flawed
+        if not told and self._is_whole():
             return None
         errors = f", {flawed} of them with errors" if flawed else ""
         return f"{self.path}: damaged; {decoded} of {max(expected, decoded)} frames decoded{errors}"
+
+    def _is_whole(self) -> bool:
+        """Whether the file is put together as it should be; there is none behind an address."""
+        return not isinstance(self.path, Path) or is_whole(self.path, self._container.format.name)
 
     def report(self, decoded: int) -> list[str]:
         """What is to be said of a film that was read to its end, that many frames of it."""

@@ -1,0 +1,140 @@
+"""Whether a film's file is put together as its kind is: damage that FFmpeg steps over without a word breaks that.
+
+Only the heads of elements are read, not what is in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+from typing import NamedTuple
+
+_MOST = 4_000_000  # elements, some ten hours of film; a file made of nothing else must not keep anyone waiting
+_HEAD = 16  # bytes, no less than the name and size of an element take
+
+
+def is_whole(file: Path, kind: str) -> bool:
+    """False if bytes of the film are missing, or others lie over the heads of its elements.
+
+    Args:
+        kind: FFmpeg's name of the container; those of which nothing is known here are whole.
+    """
+    walk = next((walk for name, walk in _WALKS.items() if name in kind.split(",")), None)
+    try:
+        with open(file, "rb", buffering=0) as opened:
+            return walk is None or walk(opened, file.stat().st_size)
+    except OSError:  # it is gone by now, and was read to its end before
+        return True
+
+
+def _head(file: FileIO, at: int) -> bytes:
+    file.seek(at)
+    return file.read(_HEAD).ljust(_HEAD, b"\0")
+
+
+# Matroska (RFC 8794, section 4, and RFC 9559, section 5): what may be in the elements that are looked into.
+_FILE, _EBML, _SEGMENT, _CLUSTER, _GROUP = 0, 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xA0
+_ANYWHERE = {0xEC, 0xBF}  # Void, CRC-32
+_PARTS = {
+    _FILE: {_EBML, _SEGMENT} | _ANYWHERE,
+    _SEGMENT: {0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1043A770, _CLUSTER, 0x1C53BB6B, 0x1941A469, 0x1254C367}
+    | _ANYWHERE,
+    _CLUSTER: {0xE7, 0x5854, 0xA7, 0xAB, 0xA3, _GROUP, 0xAF} | _ANYWHERE,
+    _GROUP: {0xA1, 0xA2, 0x75A1, 0x9B, 0xFA, 0xFB, 0xFD, 0xA4, 0x75A2, 0x8E, 0xC8, 0xAF} | _ANYWHERE,
+}
+
+
+class _Around(NamedTuple):
+    """An element that is looked into; one that is open ends where something begins that is no part of it."""
+
+    name: int
+    end: int
+    open: bool
+
+
+def _matroska_is_whole(file: FileIO, length: int) -> bool:
+    """Whether everything in the first segment is in its place and no longer than what it is in."""
+    at, inside = 0, [_Around(_FILE, length, open=False)]
+    for _ in range(_MOST):
+        while at == inside[-1].end:
+            if inside.pop().name in (_SEGMENT, _FILE):
+                return True
+        head = _head(file, at)
+        name_length = _number_length(head, 0)
+        begin = at + name_length + _number_length(head, name_length)
+        name = int.from_bytes(head[:name_length])
+        while name not in _PARTS[inside[-1].name] and inside[-1].open:
+            inside.pop()
+        around = inside[-1]
+        if name not in _PARTS[around.name]:
+            return False
+        size = _number(head[name_length : begin - at])
+        end = around.end if size is None else begin + size
+        if end > around.end:
+            return False
+        at = begin if name in _PARTS else end
+        if name in _PARTS:
+            inside.append(_Around(name, end, size is None))
+    return True
+
+
+def _number_length(head: bytes, at: int) -> int:
+    """In bytes, of a number: its first bit that is set tells."""
+    return 9 - head[at].bit_length()
+
+
+def _number(coded: bytes) -> int | None:
+    """A size; None for one that was not known when it was written."""
+    bits = 7 * len(coded)
+    size = int.from_bytes(coded) & (1 << bits) - 1
+    return size if size != (1 << bits) - 1 else None
+
+
+_TAGS = (8, 9, 15, 18)  # sound, picture, two kinds of words
+
+
+def _flv_is_whole(file: FileIO, length: int) -> bool:
+    """Whether tag follows on tag (Adobe's Flash video file format 10.1, annex E)."""
+    at = int.from_bytes(_head(file, 0)[5:9]) + 4
+    for _ in range(_MOST):
+        if at >= length:
+            break
+        head = _head(file, at)
+        if head[0] & 0x1F not in _TAGS:
+            return False
+        at += 11 + int.from_bytes(head[1:4]) + 4
+    return at <= length + 4  # some leave out the last tag's size
+
+
+_LARGEST_INDEX = 64 << 20  # bytes
+
+
+def _fragments_are_whole(file: FileIO, length: int) -> bool:
+    """Whether box follows on box in an mp4 of fragments; the index of another says all (ISO/IEC 14496-12, 4.2)."""
+    at, fragmented = 0, False
+    for _ in range(_MOST):
+        if at >= length:
+            break
+        head = _head(file, at)
+        size, name = int.from_bytes(head[:4]), head[4:8]
+        if size == 1:
+            size = int.from_bytes(head[8:])
+        if size == 0:  # up to the end
+            return True
+        if size < 8 or not (name.isascii() and name.decode().isprintable()):
+            return not fragmented
+        if name == b"moov":
+            file.seek(at)
+            fragmented = b"mvex" in file.read(min(size, _LARGEST_INDEX))
+            if not fragmented:
+                return True
+        at += size
+    return at <= length or not fragmented
+
+
+_WALKS: dict[str, Callable[[FileIO, int], bool]] = {
+    "matroska": _matroska_is_whole,
+    "flv": _flv_is_whole,
+    "mov": _fragments_are_whole,
+}
