@@ -12,13 +12,14 @@ from .check import Check, check, skipped
 from .facts import Facts
 
 _UNSPECIFIED, _RGB, _BT601 = 2, 0, (5, 6)  # H.273; the two of bt601 are the same numbers
+_GIF_GAP = Fraction(1, 50)  # seconds
 HDR = {16: "PQ", 18: "HLG"}  # transfer functions
 _NAMES = {1: "bt709", 4: "bt470m", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020c", 13: "srgb"}
 
 
 def picture_checks(a: Facts, b: Facts) -> Iterator[Check]:
     """All that can be told about the pictures without looking at them."""
-    yield check("frames", a.frames == b.frames, _pair(_frames(a), _frames(b)))
+    yield check("frames", a.frames == b.frames, _pair(_frames(a), _frames(b)), must=not _is_thinned(a, b))
     yield _timestamps(a, b)
     yield _duration(a, b)
     yield _rate(a, b)
@@ -36,6 +37,11 @@ def _pair(before: object, after: object) -> str:
 
 def _frames(film: Facts) -> str:
     return f"{film.frames}, {film.damaged} packets damaged" if film.damaged else str(film.frames)
+
+
+def _is_thinned(a: Facts, b: Facts) -> bool:
+    """Whether a gif has to leave pictures out: players show them a fiftieth of a second apart and no closer."""
+    return b.path.suffix.lower() == ".gif" and b.frames < a.frames and _gaps(a)[0] < _GIF_GAP
 
 
 def tick_of(a: Facts, b: Facts) -> Fraction:
@@ -57,6 +63,8 @@ def milliseconds(seconds: Fraction) -> str:
 def _timestamps(a: Facts, b: Facts) -> Check:
     if not a.pts or not b.pts:
         return skipped("timestamps", f"{(b if a.pts else a).path.name} has none")
+    if _is_thinned(a, b):
+        return skipped("timestamps", "a gif has room for 50 pictures a second")
     worst, at, moved = Fraction(0), 0, _moved(a, b)
     for index, (before, after) in enumerate(zip(a.pts, b.pts, strict=False)):
         off = after * b.tick - before * a.tick - moved

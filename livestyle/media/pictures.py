@@ -16,14 +16,11 @@ from av.video.frame import PictureType
 
 from ..frame import Frame
 from .color import as_420, to_yuv
-from .encoding import PALETTE, Coded, Encoder, add_video
-from .paletted import paletted
+from .encoding import Coded, Encoder, add_video
 from .reader import FilmReader
 from .size import Size, pad_even
 
 FRAMES = 100  # of a segment: what an interruption may cost, and what can be rendered by itself
-GIF_TICK = Fraction(1, 100)  # seconds
-_GIF_SHORTEST = 2  # ticks: players show pictures with less for a tenth of a second
 
 
 class Pictures:
@@ -33,41 +30,43 @@ class Pictures:
         container: where the stream is added.
         source: the film: time base and colour are taken from it.
         size: of the output.
+        tick: of the pictures' times, in seconds; None for the film's own.
 
     Attributes:
         stream: the container's.
         last_pts: of the newest picture; None before the first.
-        late: the most that a picture was moved, in seconds, so that it does not come too soon after the one before.
 
     Raises ValueError or av.FFmpegError if the container does not take such a stream.
     """
 
-    def __init__(self, container: OutputContainer, encoder: Encoder, source: FilmReader, size: Size) -> None:
+    def __init__(
+        self,
+        container: OutputContainer,
+        encoder: Encoder,
+        source: FilmReader,
+        size: Size,
+        *,
+        tick: Fraction | None = None,
+    ) -> None:
         self._encoder, self._size, self._matrix = encoder, size, source.matrix
         self._before_zero = source.before_zero
-        gif = encoder.pixels == PALETTE
-        self._tick = GIF_TICK if gif else source.time_base
-        self._shortest = _GIF_SHORTEST if gif else 1  # containers refuse two frames at one time
+        self._tick = tick or source.time_base
         colour = (source.matrix, source.primaries, source.transfer)
         self.stream = add_video(container, encoder, Coded(size, source.rate, self._tick, *colour, source.sample_aspect))
         self.last_pts: int | None = None
-        self.late = Fraction(0)
 
     def encode(self, frame: Frame) -> Iterable[Packet[Any]]:
         """The packets that are ready once this frame is in; its image may have any size."""
-        picture, time = self._picture(frame), frame.time + self._before_zero
-        pts = round(time / self._tick)
+        picture = self._picture(frame)
+        pts = round((frame.time + self._before_zero) / self._tick)
         if self.last_pts is not None:
-            pts = max(pts, self.last_pts + self._shortest)  # never drop one
+            pts = max(pts, self.last_pts + 1)  # containers refuse two frames at one time; never drop one
         picture.pts, picture.time_base = pts, self._tick
         self.last_pts = pts
-        self.late = max(self.late, pts * self._tick - time)
         return self.stream.encode(picture)
 
     def _picture(self, frame: Frame) -> av.VideoFrame:
         """What is to be coded: the film's own picture where it is untouched, for RGB would cost it some colour."""
-        if self._encoder.pixels == PALETTE:
-            return paletted(frame.image, self._size)
         codec = self.stream.codec_context
         size, own = Size(codec.width, codec.height), frame.coded
         own = own if isinstance(own, av.VideoFrame) and self._encoder.pixels == "yuv420p" else None

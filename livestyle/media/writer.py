@@ -18,7 +18,8 @@ from ..errors import OutputError
 from ..frame import Frame
 from .encoders import choose_encoder
 from .encoding import CONTAINERS, PALETTE, USUAL, Encoding
-from .pictures import GIF_TICK, InSegments, Pictures
+from .paletted import GifPictures
+from .pictures import InSegments, Pictures
 from .reader import FilmReader, address_of
 from .size import Size
 from .streams import NoStreams, OtherStreams
@@ -109,7 +110,8 @@ class FilmWriter(AllOrNothing):
     def _add_pictures(self) -> Pictures:
         assert self._container is not None
         try:
-            return Pictures(self._container, self.encoder, self._source, self._size)
+            kind = GifPictures if self.encoder.pixels == PALETTE else Pictures
+            return kind(self._container, self.encoder, self._source, self._size)
         except (av.FFmpegError, ValueError) as error:
             raise OutputError(f"{self.target}: {self.encoder.name} cannot code {self._size} ({error})") from error
 
@@ -159,10 +161,10 @@ class FilmWriter(AllOrNothing):
         self._mux(self._of_stream(self._coder.flush()))
         self._carry_others(None)
         self.warnings += self._others.warnings
-        if self.encoder.pixels == PALETTE and self._pictures.late > GIF_TICK:
+        if isinstance(self._pictures, GifPictures) and self._pictures.left_out:
             self.warnings.append(
-                f"{self.target}: players show no more than 50 pictures a second of a gif; it takes "
-                f"{float(self._pictures.late):.2f} s longer"
+                f"{self.target}: players show no more than 50 pictures a second of a gif; "
+                f"{self._pictures.left_out} of the film's are left out"
             )
         if self._others.damaged:
             self.warnings.append(
