@@ -368,3 +368,13 @@ def test_the_command_prints_a_table_and_its_exit_code_is_true(rich: Path, ffmpeg
 def test_the_command_gives_json_for_programs(rich: Path) -> None:
     rows = json.loads(CliRunner().invoke(compare, [str(rich), str(rich), "--json"]).output)
     assert rows[0] == {"name": "frames", "state": "same", "detail": "50", "must": True}
+
+
+def test_an_interlaced_films_colours_are_compared_as_whole_pictures(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film, target = tmp_path / "in.mkv", tmp_path / "out.mp4"
+    moving = "testsrc2=s=320x180:r=50:d=1,scroll=h=0.13"
+    filters = ("-vf", "tinterlace=interleave_top,fieldorder=tff,format=yuv420p")
+    ffmpeg("-f", "lavfi", "-i", moving, *filters, "-flags", "+ilme+ildct", "-c:v", "mpeg2video", "-q:v", "1", film)
+    stylize_film(film, target, load("none"))
+    (picture,) = (check for check in compare_films(film, target, picture=True) if check.name == "picture")
+    assert (picture.state, picture.broken) == ("same", False), picture.detail

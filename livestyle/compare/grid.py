@@ -10,6 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ..media.filters import deinterlaced
 from ..media.size import Size
 from .check import Check, check, skipped
 from .facts import Facts, all_frames, is_full
@@ -48,12 +49,16 @@ def colour_check(a: Facts, b: Facts, samples: int) -> Check:
 
 
 def grids(film: Facts, chosen: list[int], crop: Size, grid: Size) -> Iterator[Means]:
-    """The upright mean colours of the chosen frames; `crop` is what counts of the picture as coded."""
+    """The chosen frames' mean colours, upright and deinterlaced; `crop` is what counts of the picture as coded."""
     wanted, orientation = set(chosen), film.orientation
-    for index, frame in enumerate(islice(all_frames(film.path), max(chosen) + 1)):
+    for index, frame in enumerate(islice(deinterlaced(all_frames(film.path), _ignore), max(chosen) + 1)):
         if index in wanted:
             means: Any = mean_colours(frame, crop, orientation.shown(grid))
             yield np.asarray(orientation.apply(means), np.float64)
+
+
+def _ignore(what: str) -> None:
+    pass
 
 
 def mean_colours(frame: av.VideoFrame, crop: Size, grid: Size) -> Means:
