@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,8 @@ def export_onnx(
     codes = {style: encode_code(code.numpy()) for style, code in zip(styles, contract.code_rows(), strict=True)}
     model = _to_proto(contract)
     if half:
-        _store_half(model)
-    metadata = {"name": name, "kind": kind, "codes": json.dumps(codes), **(about or {}), **_versions()}
+        store_half(model)
+    metadata = {"name": name, "kind": kind, "codes": json.dumps(codes), **(about or {}), **versions()}
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part.onnx")
@@ -70,9 +71,7 @@ def _to_proto(contract: Contract) -> ModelProto:
     shapes: dict[str, object] = {"frames": dict.fromkeys((0, 1, 2), Dim.DYNAMIC), "strength": None}
     if contract.code_size:
         inputs, shapes = (*inputs, contract.code_rows()[0]), {**shapes, "code": None}
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with silent_exporter():
         program = torch.onnx.export(
             contract, inputs, dynamo=True, dynamic_shapes=shapes, input_names=list(shapes),
             output_names=["styled"], opset_version=OPSET, verbose=False,
@@ -87,7 +86,7 @@ def _to_proto(contract: Contract) -> ModelProto:
     if contract.code_size:
         defaults["code"] = contract.code_rows()[0].numpy()
     model.graph.initializer.extend(numpy_helper.from_array(value, key) for key, value in defaults.items())
-    _drop_traces(model)
+    drop_traces(model)
     return model
 
 
@@ -98,7 +97,7 @@ def export_codes(
     model = onnx.load(source, load_external_data=False)
     kept = {prop.key: prop.value for prop in model.metadata_props}
     told = {style: encode_code(code.numpy()) for style, code in codes.items()}
-    helper.set_model_props(model, {**kept, "name": name, "codes": json.dumps(told), **about, **_versions()})
+    helper.set_model_props(model, {**kept, "name": name, "codes": json.dumps(told), **about, **versions()})
     default = next(tensor for tensor in model.graph.initializer if tensor.name == "code")
     default.CopyFrom(numpy_helper.from_array(next(iter(codes.values())).numpy(), "code"))
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part.onnx")
@@ -111,7 +110,16 @@ def export_codes(
         temporary.unlink(missing_ok=True)
 
 
-def _drop_traces(model: ModelProto) -> None:
+@contextmanager
+def silent_exporter() -> Iterator[None]:
+    """torch's exporter warns of what it does with every dynamic shape."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def drop_traces(model: ModelProto) -> None:
     """Removes what the exporter notes about source files, which would name paths of this machine."""
     model.doc_string = ""
     for part in (
@@ -127,7 +135,7 @@ def _drop_traces(model: ModelProto) -> None:
     del model.graph.value_info[:]
 
 
-def _store_half(model: ModelProto) -> None:
+def store_half(model: ModelProto) -> None:
     """Large float weights become float16 and a Cast, which onnxruntime folds away when it loads them."""
     graph = model.graph
     casts = []
@@ -143,5 +151,6 @@ def _store_half(model: ModelProto) -> None:
     graph.node.extend(nodes)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Metadata: what made the file."""
     return {"livestyle.format": FORMAT, "livestyle.version": livestyle.__version__, "torch.version": torch.__version__}

@@ -47,7 +47,7 @@ class OnnxBackend:
     def __init__(self, artifact: Artifact, *, device: str = "auto", threads: int = 0, lanes: int = 1) -> None:
         self._path = artifact.path
         threads = threads or cores()
-        self._session = _session(artifact.path, device, max(1, threads // lanes))
+        self._session = load_session(artifact.path, device, max(1, threads // lanes))
         provider = self._session.get_providers()[0]
         self.device = {
             "CUDAExecutionProvider": "cuda (onnxruntime)",
@@ -72,7 +72,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSession:
+def load_session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSession:
+    """A network ready to run. Raises MissingExtra, StyleError or DeviceError."""
     if importlib.util.find_spec("onnxruntime") is None:
         raise MissingExtra("running a style", "onnxruntime", "cpu")
     import onnxruntime

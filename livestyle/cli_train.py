@@ -14,6 +14,7 @@ from .errors import InputError
 if TYPE_CHECKING:
     from .training.recipe import Recipe
 
+CONTENT_GOAL = 0.7  # the content loss at which paintings are recognised and faces still are
 _LENGTHS = ("quality", "minutes", "iterations")  # at most one
 _NOT_IN_RECIPES = {"recipe", "paintings", "paintings_folder", "photos", "out", "checkpoint", "resume", "logs"}
 _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
@@ -26,7 +27,8 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
 @click.option(
     "--photos",
     type=FILE,
-    help="Photographs to learn on: a folder, or a film. Default: what scikit-image brings, and made-up scenes.",
+    help="Photographs to learn on: a folder, a film, or webcam (webcam:1, webcam:NAME), which films for half a minute. "
+    "Default: what scikit-image brings, and made-up scenes.",
 )
 @click.option("--name", "names", multiple=True, help="Each style's name; once a painting. Default: the file's name.")
 @click.option("--out", type=FILE, help="Default: in your own styles; a recipe's, in this folder.")
@@ -45,15 +47,16 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     help="Come to an end after so many looks at the photos kept aside (every 100 steps) without progress; 0 never.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the unfinished training of this name.")
-@click.option("--net", type=click.Choice(["lite", "johnson"]), default="lite", show_default=True)
+@click.option("--net", type=click.Choice(["lite", "johnson", "predictor"]), default="lite", show_default=True)
 @click.option("--width", type=click.IntRange(4, 256), help="The network's channels; default 32.")
 @click.option(
     "--loss-network",
     "loss_networks",
     multiple=True,
-    default=["vgg19"],
+    default=["small"],
     show_default=True,
-    help="A .safetensors file, vgg16 or vgg19; more than once: each layer from the first that has it.",
+    help="small, which ships; vgg16 or vgg19, which torchvision downloads; a .safetensors file. More than once: each "
+    "layer from the first that has it.",
 )
 @click.option(
     "--style-weight",
@@ -61,6 +64,13 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     multiple=True,
     type=click.FloatRange(0, min_open=True),
     help="Once, or once a painting. Default: found on the way.",
+)
+@click.option(
+    "--content-loss",
+    type=click.FloatRange(0, min_open=True),
+    default=CONTENT_GOAL,
+    show_default=True,
+    help="How far from the photo: the style weight that is found is the one which leads here. 1 is bold.",
 )
 @click.option(
     "--stroke",
@@ -82,11 +92,13 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
 @click.option(
     "--crop", type=click.IntRange(64), default=192, show_default=True, help="Side of a training crop, pixels."
 )
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True)
+@click.option(
+    "--learning-rate", type=click.FloatRange(0, min_open=True), help="Default: 0.002, or 0.01 for a code alone."
+)
 @click.option(
     "--start",
     type=FILE,
-    help="Train on from a lite style file; its styles keep their codes. "
+    help="The lite style file to train on from, or whose codes a predictor learns; its styles keep theirs. "
     "Default for lite: the one that ships; none: begin from nothing.",
 )
 @click.option(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -18,14 +20,16 @@ from torch import Tensor
 from .batch import FILM_SUFFIXES
 from .errors import InputError
 from .frame import Image as Pixels
-from .media.picture import SUFFIXES, open_rgb
+from .media.camera import open_camera
+from .media.picture import SUFFIXES, at_side, open_rgb
 from .media.reader import FilmReader
 from .scenes import Scenes
 
 STROKE_SIZE = 512  # pixels: a painting's long side at stroke 1
 _SMALLEST = 16  # pixels: a painting's long side
 _ENLARGED = 2.0  # times: beyond it, a painting has no strokes to learn but those of the enlargement
-FRAMES = 300  # of a film, at most
+FRAMES = 300  # of a film or a camera, at most
+FILMED = 30.0  # seconds, of a camera
 _FRAME_SIDE = 640  # pixels: their long side
 _MANY = 10  # times as many frames as are wanted: then key frames alone are decoded
 _KEPT, _LEAST_KEPT = 16, 8  # photos kept aside to judge by; with fewer photos than the second, none
@@ -46,10 +50,7 @@ def load_painting(path: Path, *, stroke: float = 1.0) -> Tensor:
         picture = open_rgb(path)
     if max(picture.size) < _SMALLEST:
         raise InputError(f"{path}: {_shape(picture)} is too small to learn from; {STROKE_SIZE} pixels and more do well")
-    scale = STROKE_SIZE * stroke / max(picture.size)
-    # A loss network halves four times and then pads by reflection, which two pixels allow and one does not.
-    size = (max(32, round(picture.width * scale)), max(32, round(picture.height * scale)))
-    return to_tensor(picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3))
+    return to_tensor(at_side(picture, round(STROKE_SIZE * stroke)))
 
 
 def painting_notes(path: Path, *, stroke: float = 1.0) -> list[str]:
@@ -102,17 +103,10 @@ class Files:
 
 
 class Frames:
-    """A film's frames, evenly spread over it, held in memory as JPEG: 300 take some 20 MB.
+    """At most `count` of the images that come, evenly spread over them, held in memory as JPEG: 300 take some 20 MB."""
 
-    Raises InputError if it cannot be read.
-    """
-
-    def __init__(self, path: Path, *, count: int = FRAMES) -> None:
-        with FilmReader(path) as film:
-            side = min(max(film.size), _FRAME_SIDE)
-            keyframes_only = (film.expected_frames or 0) > _MANY * count
-        with FilmReader(path, size=side, keyframes_only=keyframes_only) as film:
-            self._files = evenly_spread((frame.image for frame in film), count, _jpeg)
+    def __init__(self, images: Iterable[Pixels], *, count: int = FRAMES) -> None:
+        self._files = evenly_spread(images, count, _jpeg)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -136,6 +130,22 @@ class Some:
         return self._photos.open(self._numbers[index])
 
 
+def film_frames(path: Path, *, count: int = FRAMES) -> Frames:
+    """A film's frames. Raises InputError if it cannot be read."""
+    with FilmReader(path) as film:
+        side = min(max(film.size), _FRAME_SIDE)
+        keyframes_only = (film.expected_frames or 0) > _MANY * count
+    with FilmReader(path, size=side, keyframes_only=keyframes_only) as film:
+        return Frames((frame.image for frame in film), count=count)
+
+
+def camera_frames(source: str, *, seconds: float = FILMED, say: Callable[[str], object] = lambda line: None) -> Frames:
+    """What a camera sees for so long, `source` as for `open_camera`. Raises DeviceError or InputError."""
+    with open_camera(source) as camera:
+        say(f"{camera.describe()}: filming for {seconds:g} s; move about, and turn the camera")
+        return Frames(frame.image for frame in takewhile(lambda frame: frame.time < seconds, camera))
+
+
 def _jpeg(image: Pixels) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=95)
@@ -156,12 +166,17 @@ def evenly_spread(images: Iterable[Pixels], count: int, keep: Callable[[Pixels],
     return chosen
 
 
-def open_photos(where: Path | None) -> Photos:
-    """The pictures below a folder, a film's frames, or what needs no download. Raises InputError if there are none."""
+def open_photos(where: Path | None, say: Callable[[str], object] = lambda line: None) -> Photos:
+    """The pictures below a folder, a film's frames, a camera's (`webcam`, `webcam:0`), or what needs no download.
+
+    Raises InputError or DeviceError if there are none.
+    """
     if where is None:
         return Scenes()
+    if re.match(r"webcam(:|$)", str(where)) and not where.exists():
+        return camera_frames(str(where).partition(":")[2] or "0", say=say)
     if where.suffix.lower() in FILM_SUFFIXES and not where.is_dir():
-        return Frames(where)
+        return film_frames(where)
     return Files(find_pictures(where))
 
 

@@ -5,7 +5,7 @@ All are relative, so that one weight means the same for any painting, layer and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -151,7 +151,7 @@ class Perceptual(nn.Module):
     def __init__(
         self,
         network: LossNetwork | LossNetworks,
-        paintings: Sequence[Tensor],
+        paintings: Iterable[Tensor],
         style_weights: Sequence[float],
         weights: LossWeights | None = None,
         goals: Sequence[float | None] = (),
@@ -162,14 +162,17 @@ class Perceptual(nn.Module):
         self.content_weights = dict(self.weights.content_layers)
         self.all_layers = {*self.weights.style_layers, *self.content_weights}
         require(self.all_layers, network.layers)
-        with torch.no_grad():
-            grams = [{k: gram(f) for k, f in network(p, self.weights.style_layers).items()} for p in paintings]
+        grams, usual = [], []
+        for painting in paintings:
+            with torch.no_grad():
+                grams.append({k: gram(f) for k, f in network(painting, self.weights.style_layers).items()})
+            usual.append(torch.stack([c.mean() for c in color_changes(painting)]).mean())
         self.targets = {layer: torch.cat([g[layer] for g in grams]) for layer in self.weights.style_layers}
-        self._usual = torch.stack([torch.stack([c.mean() for c in color_changes(p)]).mean() for p in paintings])
-        device = paintings[0].device
+        self._usual = torch.stack(usual)
+        device = self._usual.device
         self.register_buffer("style_weights", torch.tensor(list(style_weights), device=device))
-        self.register_buffer("running", torch.full((len(paintings), 2), torch.nan, device=device))
-        free = [torch.nan if goal is None else goal for goal in goals or [None] * len(paintings)]
+        self.register_buffer("running", torch.full((len(usual), 2), torch.nan, device=device))
+        free = [torch.nan if goal is None else goal for goal in goals or [None] * len(usual)]
         self._goals = torch.tensor(free, device=device)
 
     def forward(self, styled: Tensor, x: Tensor, painting: Tensor) -> dict[str, Tensor]:

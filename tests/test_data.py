@@ -16,8 +16,9 @@ torch = pytest.importorskip("torch")
 from livestyle.data import (  # noqa: E402
     Crops,
     Files,
-    Frames,
+    camera_frames,
     evenly_spread,
+    film_frames,
     find_pictures,
     load_painting,
     open_photos,
@@ -193,15 +194,24 @@ def test_a_tenth_of_the_photos_is_kept_aside_unless_there_are_few(count: int, ke
 def test_a_films_frames_are_evenly_spread(make_film: MakeFilm) -> None:
     film = make_film(pts=range(12))
     assert len(open_photos(film)) == 12
-    some = Frames(film, count=4)
+    some = film_frames(film, count=4)
     assert len(some) == 3  # of 12, every fourth
-    whole = Frames(film, count=100)
+    whole = film_frames(film, count=100)
     for few, all_ in ((0, 0), (1, 4), (2, 8)):
         assert_images_close(np.array(some.open(few)), np.array(whole.open(all_)), levels=0)
 
 
+def test_a_camera_films_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    photos = camera_frames("pattern:64x48@30", seconds=0.5, say=said.append)
+    assert 3 <= len(photos) <= 16 and photos.open(0).size == (64, 48)
+    assert "filming for 0.5 s" in said[0]
+    monkeypatch.setattr("livestyle.data.camera_frames", lambda source, *, say: source)
+    assert [open_photos(Path(where)) for where in ("webcam", "webcam:pattern")] == ["0", "pattern"]
+
+
 def test_of_a_long_film_key_frames_are_enough(make_film: MakeFilm) -> None:
-    assert 1 <= len(Frames(make_film(pts=range(300)), count=4)) <= 4
+    assert 1 <= len(film_frames(make_film(pts=range(300)), count=4)) <= 4
 
 
 @pytest.mark.parametrize(("there", "count", "expected"), [(3, 5, 3), (5, 5, 5), (6, 5, 3), (100, 10, 7)])

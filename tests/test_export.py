@@ -189,7 +189,7 @@ def test_a_bad_export_leaves_nothing_and_overwrites_nothing(tmp_path: Path, monk
             if len(tensor.dims) == 4:
                 tensor.CopyFrom(numpy_helper.from_array(0.5 * numpy_helper.to_array(tensor), tensor.name))
 
-    monkeypatch.setattr(to_onnx, "_store_half", lose_weights)
+    monkeypatch.setattr(to_onnx, "store_half", lose_weights)
     target = tmp_path / "style.onnx"
     target.write_bytes(b"the one before")
     with pytest.raises(ExportError, match="Nothing was written"):

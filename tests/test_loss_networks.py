@@ -17,8 +17,10 @@ import torch.nn.functional as F  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from torch import Tensor  # noqa: E402
 
+from livestyle.data import load_painting  # noqa: E402
 from livestyle.errors import InputError  # noqa: E402
-from livestyle.nets.vgg import load_loss_network, load_loss_networks  # noqa: E402
+from livestyle.losses import LossWeights, content_loss, gram, style_loss  # noqa: E402
+from livestyle.nets.vgg import SMALL, load_loss_network, load_loss_networks  # noqa: E402
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "loss_networks"
 # torchvision's numbers of VGG's convolutions, and VGG's own names.
@@ -114,6 +116,38 @@ def test_a_student_shows_its_widened_layers_only(tmp_path: Path) -> None:
     torch.testing.assert_close(features["relu1_1"], y)
 
 
+def test_a_student_as_wide_as_vgg_needs_no_map(tmp_path: Path) -> None:
+    weights = {name: w for name, w in student_weights().items() if "aux" not in name or name.startswith("conv41")}
+    network = load_loss_network(save(weights, tmp_path / "student.safetensors"))
+    assert network.layers == ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    features = network(torch.rand(1, 3, SIDE, SIDE), network.layers)
+    assert [f.shape[1] for f in features.values()] == [4, 4, 4, 8]
+
+
+def test_half_precision_in_the_file_is_single_precision_when_loaded(tmp_path: Path) -> None:
+    halves = {name: tensor.half() for name, tensor in vgg_weights(VGG19[:3]).items()}
+    network = load_loss_network(save(halves, tmp_path / "half.safetensors"))
+    assert network(torch.rand(1, 3, SIDE, SIDE), ["relu2_1"])["relu2_1"].dtype == torch.float32
+
+
+def test_the_small_one_ships_and_has_what_the_losses_ask_for() -> None:
+    assert SMALL.stat().st_size < 4e6
+    assert set(LossWeights().style_layers) <= set(load_loss_network("small").layers)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared loss networks are not here")
+@pytest.mark.parametrize("picture", ["a photo", "a painting"])
+def test_the_small_one_sees_what_vgg_sees(picture: str) -> None:
+    teacher = load_loss_network(SHARED / "vgg19_normalised_relu3_1.safetensors")
+    layers = ("relu1_1", "relu2_1", "relu3_1")
+    folder = SHARED.parent / ("photos" if picture == "a photo" else "paintings/named")
+    x = load_painting(sorted(folder.iterdir())[5], stroke=0.5)
+    right, told = teacher(x, layers), load_loss_network("small")(x, layers)
+    for layer in layers:
+        assert content_loss({layer: told[layer]}, {layer: right[layer]}, {layer: 1.0}).item() < 0.12
+        assert style_loss({layer: told[layer]}, {layer: gram(right[layer])}).item() < 0.05
+
+
 def test_each_layer_comes_from_the_first_network_that_has_it(tmp_path: Path) -> None:
     shallow = save(vgg_weights(VGG19[:5]), tmp_path / "shallow.safetensors")
     deep = save(vgg_weights(VGG19, width=6), tmp_path / "deep.safetensors")
@@ -175,7 +209,7 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_says_what_can_be_given(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no such loss network; give a \.safetensors file, vgg16 or vgg19"):
+    with pytest.raises(InputError, match=r"no such loss network; give small, vgg16, vgg19 or a \.safetensors file"):
         load_loss_network(tmp_path / "vgg11")
 
 

@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import pickle
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,10 +31,11 @@ import livestyle  # noqa: E402
 from exporters.wrap import Contract  # noqa: E402
 from livestyle.artifact import inspect  # noqa: E402
 from livestyle.cli import main  # noqa: E402
+from livestyle.cli_train import CONTENT_GOAL  # noqa: E402
 from livestyle.errors import InputError, OutputError, TrainingError  # noqa: E402
+from livestyle.predict import predict  # noqa: E402
 from livestyle.styles import shipped  # noqa: E402
 from livestyle.training import loop, state  # noqa: E402
-from livestyle.training.command import CONTENT_GOAL  # noqa: E402
 from livestyle.training.config import Judged, Painting, Progress, TrainConfig, Watcher  # noqa: E402
 from livestyle.training.loop import train  # noqa: E402
 from livestyle.training.recipe import load_recipe  # noqa: E402
@@ -313,7 +315,7 @@ def test_a_training_by_minutes_ends_in_time_with_its_rate_fallen(
         torch.optim.Adam, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step_of(self))[1]
     )
     train(replace(config, minutes=1.0, iterations=10**6), watcher=witness)
-    expected = [min(1, (1 - 0.1 * done) / 0.4) * config.learning_rate for done in range(len(rates))]
+    expected = [min(1, (1 - 0.1 * done) / 0.4) * config.first_rate for done in range(len(rates))]
     assert len(rates) in (10, 11) and rates == pytest.approx(expected, abs=1e-9)
 
 
@@ -475,14 +477,16 @@ def test_training_goes_on_from_a_style_file(run_train: RunCli, tmp_path: Path) -
     assert json.loads(inspect(second).about["config"])["net_options"]["width"] == 4
 
 
-def test_a_new_style_beside_those_of_a_style_file_begins_with_their_mean(run_train: RunCli, tmp_path: Path) -> None:
+def test_a_new_style_beside_those_that_ship_begins_with_what_is_predicted(
+    run_train: RunCli, tmp_path: Path, world: Path
+) -> None:
     common = ["--photos", "photos", "--loss-network", "vgg.safetensors", "--out", str(tmp_path / "three.onnx")]
     named = ["--name", "wave", "--name", "new", "--name", "starry"]
     start = ["--start", LITE, "--learning-rate", "1e-9"]
     code = run_train("dots.png", "waves.png", "dots.png", *common, *named, *start)[0]
     before, after = inspect(Path(LITE)).codes, inspect(tmp_path / "three.onnx").codes
     assert code == 0 and list(after) == ["wave", "new", "starry"]
-    for name, expected in (("wave", before["wave"]), ("new", np.mean(list(before.values()), axis=0))):
+    for name, expected in (("wave", before["wave"]), ("new", predict(world / "waves.png")[1])):
         np.testing.assert_allclose(after[name], expected, atol=1e-6)
 
 
@@ -527,6 +531,23 @@ def test_a_code_needs_a_network(more: list[str], run_train: RunCli) -> None:
     code, _, errors = run_train("dots.png", *COMMON, *more, "--codes-only")
     assert (code, len(errors)) == (1, 1)
     assert "there is no network for the code" in errors[0]
+
+
+def test_a_predictor_learns_the_codes_of_a_style_files_network(
+    run_train: RunCli, tmp_path: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lite, predictor = tmp_path / "lite.onnx", tmp_path / "predictor.onnx"
+    run_train("dots.png", *COMMON, "--out", str(lite))
+    start = ["--net", "predictor", "--start", str(lite), "--out", str(predictor)]
+    assert run_train("dots.png", "waves.png", *COMMON, *start)[0] == 0
+    monkeypatch.setattr("livestyle.predict.NETWORK", lite)
+    monkeypatch.setattr("livestyle.predict.PREDICTOR", predictor)
+    network, code = predict(world / "dots.png")
+    learnt = inspect(lite).codes["dots"]
+    assert network.path == lite and code.shape == learnt.shape
+    assert 0 < np.abs(code - learnt).max() < 1  # two steps: still near to what it began with
+    assert not np.array_equal(code, predict(world / "waves.png")[1])
+    assert livestyle.load(world / "dots.png", device="cpu")(gradient(47, 33)).shape == (33, 47, 3)
 
 
 COMMON = ["--photos", "photos", "--loss-network", "vgg.safetensors"]
@@ -602,6 +623,22 @@ def test_a_recipe_makes_a_network_and_what_is_typed_goes_before(run_train: RunCl
     ]
 
 
+def test_how_far_from_the_photo_can_be_said(run_train: RunCli, tmp_path: Path) -> None:
+    target = tmp_path / "far.onnx"
+    assert run_train("dots.png", *COMMON, "--content-loss", "1.1", "--out", str(target))[0] == 0
+    assert json.loads(inspect(target).about["config"])["paintings"][0]["content"] == 1.1
+
+
+def test_of_many_small_paintings_a_few_are_named(run_train: RunCli, tmp_path: Path, world: Path) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(14):
+        shutil.copy(world / "dots.png", tmp_path / "many" / f"p{number}.png")
+    target = ["--out", str(tmp_path / "many.onnx")]
+    code, _, lines = run_train("--paintings", str(tmp_path / "many"), *COMMON, *target)
+    notes = [line for line in lines if line.startswith("note: ")]
+    assert code == 0 and len(notes) == 13 and notes[-1] == "note: 2 more of this kind"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -652,6 +689,7 @@ def test_two_lengths_are_a_usage_error(two: list[str], run_train: RunCli) -> Non
         (["dots.png", "--photos", "photos", "--out", "dots.png"], "dots.png: unknown kind of output"),
         (["dots.png", "--photos", "photos", "--out", "nowhere/a.onnx"], "nowhere does not exist"),
         (["dots.png", "--photos", "photos", "--checkpoint", "vgg.safetensors"], "not a checkpoint of this lite"),
+        (["dots.png", "--net", "predictor", "--start", "none"], "give the lite style file it is to serve"),
         (["dots.png", "--photos", "photos", "--net", "johnson", "--start", LITE], "only lite can be trained on"),
     ],
 )

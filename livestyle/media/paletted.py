@@ -67,7 +67,7 @@ def paletted(image: Image, size: Size) -> av.VideoFrame:
 
     What is left of the difference is spread until colours on both sides of it make up for it, so there must be some:
     an octree's are means, and none lies at the edges of what the picture holds. Where that shows, a second palette is
-    tried. On paintings and photographs the worst cell of a 16x9 grid is 0.5 to 4.5 levels off, 9 to 12 with FFmpeg's
+    tried. On paintings and photographs the worst cell of a 16x9 grid is up to 6 levels off, 9 to 12 with FFmpeg's
     palettegen.
     """
     resized = resize(image, size)

@@ -30,6 +30,14 @@ def open_rgb(path: Path) -> Pillow.Image:
     return upright.convert("RGB")
 
 
+def at_side(picture: Pillow.Image, side: int) -> Pillow.Image:
+    """The picture resized: its long side so many pixels, its short one 32 at least."""
+    scale = side / max(picture.size)
+    # A loss network halves four times and then pads by reflection, which two pixels allow and one does not.
+    size = (max(32, round(picture.width * scale)), max(32, round(picture.height * scale)))
+    return picture.resize(size, Pillow.Resampling.LANCZOS, reducing_gap=3)
+
+
 def open_mask(path: Path) -> Pillow.Image:
     """A picture's alpha channel where it has one, else its lightness, upright, 8 bits. Raises InputError."""
     upright = _open_upright(path)

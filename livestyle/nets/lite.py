@@ -87,6 +87,10 @@ class Lite(nn.Module):
     def _neutral_code(self) -> Tensor:
         return torch.cat([torch.tensor([1.0, 0.0]).repeat_interleave(size // 2) for size in self.code_sizes])
 
+    def code_of(self, painting: Tensor) -> Tensor:
+        """(N, K) for the numbers (N,) of paintings."""
+        return self.codes[painting]
+
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Styled pictures, (N, 3, H, W) in [0, 1], for x of the same shape and code (N or 1, K); any H, W >= 1."""
         height, width = x.shape[-2:]

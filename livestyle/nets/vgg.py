@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from ..errors import InputError, MissingExtra
 
+SMALL = Path(__file__).with_name("small.safetensors")  # livestyle/training/distill.py made it
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, torchvision's documented preprocessing
 
 
-class _Conv(nn.Module):
+class Conv(nn.Module):
     """One 3x3 convolution of a loss network and its ReLU, and the 1x1 map to true widths if it has one."""
 
     weight: Tensor
@@ -42,40 +43,50 @@ class _Conv(nn.Module):
 class LossNetwork(nn.Module):
     """VGG's ReLU activations by name (`relu1_1` ... `relu5_1`), as deep as its weights reach.
 
-    Frozen. `layers` lists the names it has. `pad_mode` is `constant` for VGG (zero padding),
-    `reflect` for the students of Collaborative Distillation (Wang 2020), which also map their
-    slim features to VGG's widths.
+    Frozen. `layers` lists the names it has. `pad_mode` is `constant` for VGG (zero padding), `reflect` for students
+    (ours, and those of Collaborative Distillation, Wang 2020), which map slim features to VGG's widths.
     """
 
     first_weight: Tensor
     first_bias: Tensor
 
-    def __init__(self, convs: Iterable[_Conv], *, pad_mode: str, first: tuple[Tensor, Tensor]) -> None:
+    def __init__(self, convs: Iterable[Conv], *, pad_mode: str, first: tuple[Tensor, Tensor]) -> None:
         super().__init__()
         self.pad_mode, self.convs = pad_mode, nn.ModuleList(convs)
         self.register_buffer("first_weight", first[0])
         self.register_buffer("first_bias", first[1])
-        student = any(conv.widens for conv in self._convs())
-        self.layers = tuple(conv.name for conv in self._convs() if conv.widens or not student)
+        student = any(conv.widens for conv in self.convolutions())  # it answers for the first of a block alone
+        self.layers = tuple(conv.name for conv in self.convolutions() if not student or conv.name.endswith("_1"))
 
-    def _convs(self) -> Iterator[_Conv]:
+    @property
+    def widths(self) -> list[int]:
+        """Channels of each convolution."""
+        return [len(conv.bias) for conv in self.convolutions()]
+
+    def convolutions(self) -> Iterator[Conv]:
+        """From the first to the last."""
         yield from self.convs  # type: ignore[misc]
 
     def forward(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """{layer: (N, C, h, w)} for x (N, 3, H, W) in [0, 1]. Raises InputError for a layer it does not have."""
         wanted = set(layers)
         require(wanted, self.layers)
-        y, features = F.conv2d(x, self.first_weight, self.first_bias), {}
-        block = "1"
-        for conv in self._convs():
-            if conv.name[4] != block:
-                block, y = conv.name[4], F.max_pool2d(y, 2)
-            y = conv(y, self.pad_mode)
+        features: dict[str, Tensor] = {}
+        for conv, y in zip(self.convolutions(), self.activations(x), strict=False):
             if conv.name in wanted:
                 features[conv.name] = conv.features(y)
                 if len(features) == len(wanted):
                     break
         return features
+
+    def activations(self, x: Tensor) -> Iterator[Tensor]:
+        """(N, C, h, w) after each convolution's ReLU, as narrow as the network is."""
+        y, block = F.conv2d(x, self.first_weight, self.first_bias), "1"
+        for conv in self.convolutions():
+            if conv.name[4] != block:
+                block, y = conv.name[4], F.max_pool2d(y, 2)
+            y = conv(y, self.pad_mode)
+            yield y
 
 
 class LossNetworks(nn.Module):
@@ -114,21 +125,21 @@ def load_loss_networks(sources: Sequence[str | Path]) -> LossNetworks:
 
 
 def load_loss_network(source: str | Path) -> LossNetwork:
-    """A loss network from `vgg16`, `vgg19` (torchvision downloads them) or a safetensors file.
+    """A loss network: `small`, which ships, `vgg16`, `vgg19` (torchvision downloads them) or a safetensors file.
 
     A file holds `features.N.weight/bias` in torchvision's names, cut after any convolution, or a
     student `convBL.weight/bias` with 1x1 `convBL_aux` maps. Raises InputError for anything else.
     """
     if str(source) in ("vgg16", "vgg19"):
         return _from_vgg(_torchvision_weights(str(source)))
-    path = Path(source)
+    path = SMALL if str(source) == "small" else Path(source)
     if not path.is_file():
-        raise InputError(f"{path}: no such loss network; give a .safetensors file, vgg16 or vgg19")
+        raise InputError(f"{path}: no such loss network; give small, vgg16, vgg19 or a .safetensors file")
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        weights = load_file(path)
+        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
     except SafetensorError as error:
         raise InputError(f"{path}: not a safetensors file ({error})") from error
     try:
@@ -172,7 +183,7 @@ def _from_vgg(weights: dict[str, Tensor]) -> LossNetwork:
             raise InputError(f"loss network: features.{number} after features.{previous} is not VGG-16's or VGG-19's")
         block, place = (block + 1, 1) if number - previous == 3 else (block, place + 1)
         key = f"features.{number}"
-        convs.append(_Conv(f"relu{block}_{place}", weights[f"{key}.weight"], weights[f"{key}.bias"], None))
+        convs.append(Conv(f"relu{block}_{place}", weights[f"{key}.weight"], weights[f"{key}.bias"], None))
     mean, std = torch.tensor(_MEAN), torch.tensor(_STD)
     first = torch.diag(1 / std)[:, :, None, None], -mean / std
     return LossNetwork(convs, pad_mode="constant", first=first)
@@ -186,6 +197,6 @@ def student_from(weights: dict[str, Tensor]) -> LossNetwork:
         aux = f"conv{name}_aux"
         widen = (weights[f"{aux}.weight"], weights[f"{aux}.bias"]) if f"{aux}.weight" in weights else None
         convs.append(
-            _Conv(f"relu{name[0]}_{name[1]}", weights[f"conv{name}.weight"], weights[f"conv{name}.bias"], widen)
+            Conv(f"relu{name[0]}_{name[1]}", weights[f"conv{name}.weight"], weights[f"conv{name}.bias"], widen)
         )
     return LossNetwork(convs, pad_mode="reflect", first=(weights["conv0.weight"], weights["conv0.bias"]))

@@ -153,10 +153,10 @@ def path_of(name: str) -> Path:
 
 
 def find(name: str) -> tuple[Artifact, Code | None]:
-    """The network and the code of a style: a name in the zoo or the user's folder, `file.onnx`, `file.onnx#name`, or
-    `mine#name` for one of many in a file of the user's.
+    """The network and the code of a style: a name in the zoo or the user's folder, `file.onnx`, `file.onnx#name`,
+    `mine#name` for one of many in a file of the user's, or a picture, whose code is predicted.
 
-    Raises StyleError, with the nearest name, if there is none.
+    Raises StyleError, with the nearest name, if there is none; InputError for a picture that cannot be read.
     """
     from ..artifact import inspect  # numpy: listing names, as shells do at every tab, needs none
 
@@ -173,7 +173,9 @@ def find(name: str) -> tuple[Artifact, Code | None]:
     if path.suffix.lower() == ".onnx":
         return _from_file(path, chosen if hash_ else None)
     if path.suffix.lower() in _PICTURES:
-        raise StyleError(f"{name}: a picture is not a style yet; learn one from it: livestyle train {name}")
+        from ..predict import predict
+
+        return predict(path)
     if path.suffix.lower() == ".pt":
         raise StyleError(f"{name}: a .pt file is a program and is not run; ask for the .onnx file")
     names = {known.lower(): known for known in ("none", *shipped(), *own())}

@@ -13,18 +13,22 @@ from typing import Any, TypeVar
 from ..artifact import inspect
 from ..errors import InputError, LivestyleError, MissingExtra
 from ..media.writer import check_target
-from ..styles import check_free, check_name, path_of, user_folder
+from ..predict import NETWORK, SIDE, predict_code
+from ..styles import check_free, check_name, user_folder
 
 try:
     import torch
     from torch import nn
 
     from exporters.from_onnx import load_lite
+    from exporters.predictor import export_predictor
     from exporters.to_onnx import export_codes, export_onnx
 
-    from ..data import painting_notes
+    from ..data import STROKE_SIZE, load_painting, painting_notes
     from ..losses import LossWeights
     from ..nets.lite import Lite
+    from ..nets.predictor import Predicted
+    from ..nets.vgg import load_loss_network
     from .card import write_card
     from .config import Facts, Painting, TrainConfig, Watcher
     from .curves import Logs, write_curves
@@ -39,8 +43,9 @@ except ModuleNotFoundError as error:
 T = TypeVar("T")
 Say = Callable[[str], object]
 QUALITY = {"draft": 2.0, "good": 15.0, "best": 60.0}  # minutes
+SERVED = ("lite", "predictor")  # what can be trained for a network that is there
 _FIRST_STYLE_WEIGHT = 3.0
-CONTENT_GOAL = 0.7  # the content loss at which paintings are recognised and faces still are
+_NOTED = 12  # lines about paintings
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,11 @@ class Files:
     def beside(self, suffix: str) -> Path:
         """A file of the same name, such as `mine.card.html`."""
         return self.style.with_suffix(suffix)
+
+    def clear(self) -> None:
+        """Removes the checkpoint if it is ours: the style is there."""
+        if self.is_own_checkpoint:
+            self.checkpoint.unlink(missing_ok=True)
 
 
 def run_training(
@@ -76,8 +86,8 @@ def run_training(
     `options` are as for `make_config`. Raises InputError, OutputError, TrainingError or ExportError.
     """
     config = make_config(recipe=recipe, **options)
-    if recipe and not out:
-        out = Path(f"{recipe.name}.onnx")  # what ships has this name already in the styles' folder
+    if (recipe or config.net == "predictor") and not out:
+        out = Path(f"{recipe.name if recipe else config.net}.onnx")  # what ships is in the styles' folder already
     with gathered() as team:
         files = find_files(config.paintings[0].name, out, checkpoint, overwrite=overwrite, resume=resume, team=team)
         start = _starting_file(start, config, recipe)
@@ -86,7 +96,7 @@ def run_training(
                 raise InputError("--codes-only: there is no network for the code; give a lite one with --start")
             config = replace(config, codes_only=False)  # a draft of a network of its own
         first = _start(start, config)
-        if first:
+        if isinstance(first, Lite):
             config = replace(config, net_options={k: v for k, v in first.config.items() if k != "styles"})
         report = Report(config, files, say if team.leads else lambda line: None, logs if team.leads else None)
         with report.hint_how_to_go_on():
@@ -95,6 +105,10 @@ def run_training(
             return None
         names = [painting.name for painting in config.paintings]
         about = _about(config, report, recipe, licence)
+        if isinstance(trained, Predicted):
+            export_predictor(trained.predictor, files.style, about=about)
+            files.clear()
+            return files.style
         _export(trained, config, files.style, start, names, about=about, half=half)
         report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *command])})
     return files.style
@@ -127,6 +141,7 @@ def make_config(
     names: Sequence[str],
     strokes: Sequence[float],
     style_weights: Sequence[float],
+    content_loss: float,
     loss_networks: Sequence[str],
     width: int | None,
     tv_weight: float,
@@ -142,12 +157,14 @@ def make_config(
     chosen = recipe.files(pictures) if recipe and recipe.paintings else pictures
     rows = recipe.paintings if recipe else ()
     net_options = {**(recipe.net_options if recipe else {}), **({"width": width} if width else {})}
+    if numbers.get("net") == "predictor":
+        names = [str(number) for number in range(len(chosen))]  # the files may be called anything
     if iterations is None and minutes is None:
         minutes = QUALITY[quality or "good"]
     if iterations is not None:
         numbers["iterations"] = iterations
     return TrainConfig(
-        paintings=_paintings(chosen, rows, names, strokes, style_weights),
+        paintings=_paintings(chosen, rows, names, strokes, style_weights, content_loss),
         loss_networks=tuple(loss_networks),
         net_options=net_options,
         losses=LossWeights(tv=tv_weight, temporal=temporal_weight),
@@ -163,6 +180,7 @@ def _paintings(
     names: Sequence[str],
     strokes: Sequence[float],
     style_weights: Sequence[float],
+    content_loss: float,
 ) -> tuple[Painting, ...]:
     """What is given as options goes before what the recipe's rows say."""
     rows = rows or [{}] * len(pictures)
@@ -172,7 +190,7 @@ def _paintings(
     for name in names:
         check_name(name)
     strokes = _each(strokes or [float(row.get("stroke", 1.0)) for row in rows], pictures, "--stroke")
-    goals = [row.get("content", None if "style-weight" in row else CONTENT_GOAL) for row in rows]
+    goals = [row.get("content", None if "style-weight" in row else content_loss) for row in rows]
     first = [float(row.get("style-weight", _FIRST_STYLE_WEIGHT)) for row in rows]
     if style_weights:
         goals, first = [None] * len(rows), [float(w) for w in _each(style_weights, pictures, "--style-weight")]
@@ -223,10 +241,11 @@ class Report:
         self.watchers = Watchers(self.talk, self.preview, self._stills, *more)
 
     def _lines(self) -> list[str]:
-        notes = [
-            f"note: {line}" for one in self._config.paintings for line in painting_notes(one.path, stroke=one.stroke)
-        ]
-        return [*notes, f"preview: {self.preview.path}"]
+        paintings = self._config.paintings
+        notes = [f"note: {line}" for one in paintings for line in painting_notes(one.path, stroke=one.stroke)]
+        rest = len(notes) - _NOTED
+        more = [f"note: {rest} more of this kind"] if rest > 0 else []
+        return [*notes[:_NOTED], *more, f"preview: {self.preview.path}"]
 
     @contextmanager
     def hint_how_to_go_on(self) -> Iterator[None]:
@@ -253,8 +272,7 @@ class Report:
             self._say(f"note: {error}")
         if self.preview.broken:
             self._say(f"note: {self.preview.broken}")
-        if self.files.is_own_checkpoint:
-            self.files.checkpoint.unlink(missing_ok=True)
+        self.files.clear()
 
 
 class Stills(Watcher):
@@ -274,25 +292,41 @@ def _losses(history: Sequence[dict[str, float]]) -> dict[str, str]:
 
 
 def _starting_file(start: Path | None, config: TrainConfig, recipe: Recipe | None) -> Path | None:
-    """What ships, for a lite of the usual shape; None to begin from nothing."""
-    if start is None and config.net == "lite" and not recipe and not config.net_options:
-        return path_of("starry")  # in the lite that ships
+    """What ships, for a lite of the usual shape and for a predictor; None to begin from nothing."""
+    if config.net == "predictor" or (config.net == "lite" and not recipe and not config.net_options):
+        start = start or NETWORK
     return None if start == Path("none") else start
 
 
-def _start(path: Path | None, config: TrainConfig) -> Lite | None:
-    """The network of a style file: a style it holds keeps its code, a new one begins with the mean of all."""
+def _start(path: Path | None, config: TrainConfig) -> Lite | Predicted | None:
+    """The network of a style file: a style it holds keeps its code; a new one begins with what is predicted for its
+    painting or, in a network that does not ship, with the mean of all."""
+    if path is None and config.net == "predictor":
+        raise InputError("--net predictor: give the lite style file it is to serve with --start")
     if path is None:
         return None
-    if config.net != "lite":
+    if config.net not in SERVED:
         raise InputError(f"--start {path}: only lite can be trained on, not {config.net}")
     held = load_lite(path)
+    if config.net == "predictor":
+        pictures = [load_painting(one.path, stroke=SIDE / STROKE_SIZE) for one in config.paintings]
+        return Predicted(held, load_loss_network("small"), pictures)
     rows = dict(zip(inspect(path).codes, held.codes.detach(), strict=True))
     mean = held.codes.detach().mean(0)
+    ships = inspect(path).network == inspect(NETWORK).network
+    for painting in config.paintings:
+        if painting.name not in rows:
+            rows[painting.name] = _guess(painting.path) if ships else mean
     net = Lite(len(config.paintings), **{key: value for key, value in held.config.items() if key != "styles"})
-    codes = torch.stack([rows.get(painting.name, mean) for painting in config.paintings])
+    codes = torch.stack([rows[painting.name] for painting in config.paintings])
     net.load_state_dict({**held.state_dict(), "codes": codes})
     return net
+
+
+def _guess(painting: Path) -> torch.Tensor:
+    """(K,), the code predicted for a painting, however large."""
+    (picture,) = to_images(load_painting(painting, stroke=SIDE / STROKE_SIZE))
+    return torch.from_numpy(predict_code(picture))[0]
 
 
 def _about(config: TrainConfig, report: Report, recipe: Recipe | None, licence: str | None) -> dict[str, str]:
@@ -302,6 +336,8 @@ def _about(config: TrainConfig, report: Report, recipe: Recipe | None, licence: 
     told["loss_networks"] = [Path(name).stem for name in config.loss_networks]
     for row in told["paintings"]:
         row["path"] = Path(row["path"]).name
+    if config.net == "predictor":
+        told["paintings"] = len(config.paintings)  # their names say nothing
     about = {"config": json.dumps(told, default=str), "training": f"{report.talk.step} iterations"}
     about |= {"recipe": recipe.name} if recipe else {}
     return about | ({"licence": licence} if licence else {})

@@ -12,6 +12,8 @@ from torch import nn
 
 from ..losses import LossWeights
 
+_RATE, _CODES_RATE = 2e-3, 1e-2
+
 
 @dataclass(frozen=True)
 class Painting:
@@ -38,6 +40,7 @@ class TrainConfig:
         keep_color: learn the painting's light and dark alone; colours stay the photo's (Gatys 2016, "Preserving
             color in neural artistic style transfer", section 4).
         codes_only: learn the codes alone; the network stays as it was (Dumoulin 2017, section 3.2).
+        learning_rate: None for 2e-3, or 1e-2 for codes alone.
         judge_every: steps between two looks at the photos kept aside.
         patience: looks without progress after which the learning rate begins to fall, and again after which all
             ends; 0 never ends early.
@@ -52,13 +55,18 @@ class TrainConfig:
     minutes: float | None = None
     batch: int = 4  # of each process
     crop: int = 192  # pixels
-    learning_rate: float = 2e-3
+    learning_rate: float | None = None
     seed: int = 0
     keep_color: bool = False
     codes_only: bool = False
     judge_every: int = 100
     patience: int = 10
     losses: LossWeights = field(default_factory=LossWeights)
+
+    @property
+    def first_rate(self) -> float:
+        """The learning rate before it falls."""
+        return self.learning_rate or (_CODES_RATE if self.codes_only else _RATE)
 
 
 @dataclass(frozen=True)

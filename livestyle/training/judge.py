@@ -15,10 +15,12 @@ from ..losses import Perceptual, temporal_loss
 from ..motion_pairs import Moved, follow, warp
 from ..nets.layers import luma
 from ..nets.lite import Lite
+from ..nets.predictor import Predicted
 from .config import TrainConfig
 
 BETTER = 0.998  # of the best loss so far: what counts as progress
 _AT_ONCE = 4  # photos
+_MOST = 64  # paintings that are judged by
 
 
 class Batch(NamedTuple):
@@ -42,7 +44,7 @@ def gray(x: Tensor) -> Tensor:
 
 def style(net: nn.Module, x: Tensor, painting: Tensor, config: TrainConfig) -> Tensor:
     """x as the losses see it styled."""
-    codes = (net.codes[painting],) if isinstance(net, Lite) else ()
+    codes = (net.code_of(painting),) if isinstance(net, Lite | Predicted) else ()
     styled: Tensor = net(x, *codes)
     return gray(styled) if config.keep_color else styled
 
@@ -76,7 +78,7 @@ class Judge:
         if not squares:
             raise last
         self.examples, self._config = torch.cat(squares), config
-        count = max(len(squares), len(config.paintings))
+        count = max(len(squares), min(len(config.paintings), _MOST))
         self._batches = [self._batch(first, count) for first in range(0, count, _AT_ONCE)]
 
     def _batch(self, first: int, count: int) -> Batch:

@@ -70,7 +70,7 @@ class _Training:
         if checkpoint and checkpoint.exists():
             for difference in resume(checkpoint, self._state):
                 self._watcher.note(f"{checkpoint.name}: {difference}")
-        self._photos, kept = split(open_photos(config.photos))
+        self._photos, kept = split(open_photos(config.photos, self._watcher.note))
         self._judge, self._kept = Judge(kept, config, self._watcher.note), len(kept)
         self._backup = self._whole = self._state.pack()
         self._sums: dict[str, float] = {}
@@ -131,7 +131,7 @@ class _Training:
         """One step; its losses, averaged over the team."""
         state, config = self._state, self._config
         for group in state.optimizer.param_groups:
-            group["lr"] = config.learning_rate * state.slower * rate(self._done())
+            group["lr"] = config.first_rate * state.slower * rate(self._done())
         with self._autocast:
             losses = _losses(state.net, state.perceptual, batch, config)
         state.optimizer.zero_grad(set_to_none=True)
@@ -226,9 +226,9 @@ def _new_network(config: TrainConfig) -> nn.Module:
 
 
 def _perceptual(config: TrainConfig, device: torch.device, team: Team) -> Perceptual:
-    pictures = [load_painting(p.path, stroke=p.stroke).to(device) for p in config.paintings]
+    pictures = (load_painting(p.path, stroke=p.stroke).to(device) for p in config.paintings)
     if config.keep_color:
-        pictures = [gray(picture) for picture in pictures]
+        pictures = (gray(picture) for picture in pictures)
     style_weights = [p.style_weight for p in config.paintings]
     network = load_loss_networks(config.loss_networks).to(device)
     goals = [p.content for p in config.paintings]

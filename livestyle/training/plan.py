@@ -10,6 +10,7 @@ from .config import Facts, Judged, Progress, TrainConfig, Watcher
 
 _MEASURED_STEPS = 5  # before the time they took is told
 _REPORT_EVERY = 50  # steps
+_NAMED = 24  # styles, at most
 
 
 class Talk(Watcher):
@@ -26,7 +27,8 @@ class Talk(Watcher):
         """The plan."""
         config, self.step = self._config, facts.step
         self._remember(facts.history)
-        names = ", ".join(painting.name for painting in config.paintings)
+        names = ", ".join(painting.name for painting in config.paintings[:_NAMED])
+        names += f" and {more} more" if (more := len(config.paintings) - _NAMED) > 0 else ""
         where = config.photos.name if config.photos else "scikit-image's photographs and made-up scenes"
         kept = f"{facts.kept} more to judge by" if facts.kept != facts.photos else "judged by the same"
         length = f"{config.minutes:g} minutes" if config.minutes else f"{config.iterations} iterations"

@@ -14,6 +14,7 @@ from ..frame import Image
 from ..media.picture import write_image
 from ..nets.layers import lit_as
 from ..nets.lite import Lite
+from ..nets.predictor import Predicted
 from .config import Facts, Progress, Watcher
 
 _EVERY = 20  # seconds
@@ -65,8 +66,9 @@ class Preview(Watcher):
     def _styled(self, net: nn.Module) -> list[Tensor]:
         was_training = net.training
         net.eval()
-        if isinstance(net, Lite):
-            pictures = [net(self._x, code[None]) for code in net.codes[:_STYLES]]
+        if isinstance(net, Lite | Predicted):
+            codes = net.code_of(torch.arange(min(_STYLES, net.config["styles"])))
+            pictures = [net(self._x, code[None]) for code in codes]
         else:
             pictures = [net(self._x)]
         net.train(was_training)

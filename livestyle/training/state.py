@@ -46,7 +46,7 @@ class State:
 
     def __init__(self, config: TrainConfig, net: nn.Module, perceptual: Perceptual) -> None:
         self.config, self.net, self.perceptual = config, net, perceptual
-        self.optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate)
+        self.optimizer = torch.optim.Adam(net.parameters(), lr=config.first_rate)
         self.budget = Budget(config)
         self.step, self.stale, self.ended, self.slower = 0, 0, False, 1.0
         self.history: list[dict[str, float]] = []
