@@ -13,6 +13,7 @@ import pytest
 from conftest import frame_times
 
 from livestyle import load, stylize_film
+from livestyle.compare import compare_films
 
 Ffmpeg = Callable[..., bytes]
 GRAIN = Fraction(1, 1000)  # of Matroska's timestamps
@@ -132,6 +133,7 @@ BEEPS = "aevalsrc='0.5*sin(3000*t)*lt(mod(t,0.5),0.1)*gte(t,0.5)':s=48000:d=3"
         ("wavpack", "in.mkv", "out.mp4", "aac"),
         ("nellymoser", "in.flv", "out.mkv", "flac"),
         ("wmav2", "in.wmv", "out.mkv", "flac"),  # whose decoder gives its last frame without a time
+        ("wmav1", "in.wmv", "out.mp4", "aac"),  # whose decoder gives nothing for its first packets
     ],
 )
 def test_sound_encoded_anew_keeps_its_place(
@@ -145,6 +147,8 @@ def test_sound_encoded_anew_keeps_its_place(
     before, after = onsets(film), onsets(tmp_path / target)
     assert len(before) == 5
     assert after == pytest.approx(before, abs=0.004)
+    checks = {check.name: check.state for check in compare_films(film, tmp_path / target)}
+    assert (checks["sync at start"], checks["sync at end"]) == ("same", "same")
 
 
 def edited(source: Path, target: Path, edit: Callable[[av.Packet], av.Packet | None]) -> Path:

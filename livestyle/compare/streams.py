@@ -12,7 +12,7 @@ from ..media.streams_tags import OUTDATED
 from .check import Check, check, skipped
 from .facts import Facts
 from .picture import milliseconds, moved_by, tick_of
-from .tracks import Track
+from .tracks import Track, heard
 
 _ISO = (".mp4", ".m4v", ".mov")
 _KEPT_BY_MP4 = ("title", "artist", "album", "comment", "genre", "date", "copyright")  # what QuickTime has a name for
@@ -32,8 +32,7 @@ def stream_checks(a: Facts, b: Facts) -> Iterator[Check]:
         yield skipped("all else", "such files hold pictures only")
         return
     yield _sound(a, b)
-    yield _offset(a, b, at_end=False)
-    yield _offset(a, b, at_end=True)
+    yield from _syncs(a, b)
     yield _subtitles(a, b)
     yield _chapters(a, b)
     yield _same_things("cover", a.covers, b.covers, must=b.path.suffix.lower() in (".mp4", ".m4v", ".mkv"))
@@ -66,20 +65,34 @@ def _sound(a: Facts, b: Facts) -> Check:
     return check("sound", True, f"{codecs}; {sum(track.packets for track in a.sound)} packets, identical")
 
 
-def _offset(a: Facts, b: Facts, *, at_end: bool) -> Check:
-    """Sound against picture, at one end of the film: within a packet of sound."""
-    name = "sync at end" if at_end else "sync at start"
+def _syncs(a: Facts, b: Facts) -> Iterator[Check]:
+    """Sound against picture, at both ends of the film: within a packet of sound."""
+    names = ("sync at start", "sync at end")
     if not (a.sound and b.sound and a.times and b.times):
-        return skipped(name, "there is no sound" if not a.sound else "one of the films has no sound or no timestamps")
-    worst, fits = Fraction(0), True
-    for before, after in zip(a.sound, b.sound, strict=False):
-        moments = [(track.end if at_end else track.start) for track in (before, after)]
-        if moments[0] is None or moments[1] is None:
-            continue
-        off = (moments[1] - b.times[at_end]) - (moments[0] - a.times[at_end])
-        fits &= abs(off) <= max(before.longest, after.longest) + tick_of(a, b)
-        worst = max(worst, off, key=abs)
-    return check(name, fits, f"sound moved by {milliseconds(worst)} against the picture" if worst else "unmoved")
+        why = "there is no sound" if not a.sound else "one of the films has no sound or no timestamps"
+        yield from (skipped(name, why) for name in names)
+        return
+    pairs = list(zip(a.sound, b.sound, strict=False))
+    spans = [_spans(a, b, number, *pair) for number, pair in enumerate(pairs)]
+    for at, name in enumerate(names):
+        worst, fits = Fraction(0), True
+        for (before, after), span in zip(pairs, spans, strict=True):
+            moments = [one[at] for one in span]
+            if moments[0] is None or moments[1] is None:
+                continue
+            off = (moments[1] - b.times[at]) - (moments[0] - a.times[at])
+            fits &= abs(off) <= max(before.longest, after.longest) + tick_of(a, b)
+            worst = max(worst, off, key=abs)
+        yield check(name, fits, f"sound moved by {milliseconds(worst)} against the picture" if worst else "unmoved")
+
+
+def _spans(
+    a: Facts, b: Facts, number: int, before: Track, after: Track
+) -> list[tuple[Fraction | None, Fraction | None]]:
+    """When a track starts and ends in either film: by its packets where they are the same, else by what decodes."""
+    if before.codec == after.codec:
+        return [(track.start, track.end) for track in (before, after)]
+    return [heard(film.path, number) for film in (a, b)]
 
 
 def _subtitles(a: Facts, b: Facts) -> Check:

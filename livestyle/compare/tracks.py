@@ -6,12 +6,15 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
 from av.packet import Packet
 from av.stream import Stream
 
+from ..media.packets import packets_of
+from ..media.reader import open_film
 from ..media.run_up import run_up
 from ..media.streams_roles import codec_name
 
@@ -80,6 +83,28 @@ def hear(packet: Packet[Any], track: Track) -> None:
         track.add(packet)
     if words and packet.pts is not None:
         track.texts.append((packet.pts * track.tick, (packet.duration or 0) * track.tick, words))
+
+
+def heard(path: Path, number: int) -> tuple[Fraction | None, Fraction | None]:
+    """When what decodes of a film's sound track starts and ends, in seconds; None where nothing has a time.
+
+    That is not always what its packets say: WMA's first ones decode to nothing, WavPack's last has no length.
+    """
+    start = end = None
+    with open_film(path) as container:
+        track = container.streams.audio[number]
+        for packet in packets_of(container, [track], lambda: None):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                continue
+            for frame in frames:
+                assert isinstance(frame, av.AudioFrame)
+                moment = end if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+                if moment is not None:
+                    start = moment if start is None else start
+                    end = moment + Fraction(frame.samples, frame.sample_rate)
+    return start, end
 
 
 def _words(packet: Packet[Any]) -> str | None:
