@@ -141,6 +141,13 @@ def test_a_palette_reaches_the_brightest_and_the_most_saturated() -> None:
     assert cells_off(np.asarray(Pillow.fromarray(hsv, "HSV").convert("RGB"))) < 4  # 24 with an octree's alone
 
 
+def test_a_palette_gets_what_a_small_area_lacks() -> None:
+    image = load("kandinsky")(images_of(SAMPLE)[0]).copy()
+    y, x = np.mgrid[:40, :40]
+    image[120:160, 600:640] = np.stack([215 + x, y // 3, x // 2], axis=2)  # a red that is nowhere else
+    assert cells_off(image) < 3  # 4.1 without colours on the lacking side
+
+
 def test_what_a_gif_cannot_hold_is_told(make_film: MakeFilm, tmp_path: Path) -> None:
     film = make_film(sound=True)
     assert render(film, tmp_path / "out.gif") == [f"{film}: sound track 1 (aac) does not fit into gif and is left out"]
