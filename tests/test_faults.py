@@ -433,7 +433,7 @@ def test_a_matroska_film_that_does_not_say_its_length_or_is_longer_is_sound(
         assert not [line for line in outcome.err if "damaged" in line]
 
 
-@pytest.mark.parametrize("suffix", [".mkv", ".webm", ".flv"])
+@pytest.mark.parametrize("suffix", [".mkv", ".webm", ".flv", ".avi"])
 @pytest.mark.parametrize("seed", range(5))
 def test_bytes_that_others_lie_over_are_told(
     suffix: str, seed: int, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
@@ -448,6 +448,32 @@ def test_bytes_that_others_lie_over_are_told(
     assert outcome.code == 0
     assert frames < 50
     assert re.search(rf"damaged; {frames} of 5[01] frames decoded", "\n".join(outcome.err))
+
+
+def test_pictures_of_an_avi_that_others_lie_over_whole_are_told(
+    films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    """Zeros over two chunks and their heads: nothing is left that could fail to decode."""
+    content = bytearray(films[".avi"])
+    begins = [match.start() for match in re.finditer(b"00dc", content)]
+    content[begins[20] : begins[22]] = bytes(begins[22] - begins[20])
+    (tmp_path / "in.avi").write_bytes(content)
+    outcome = run_cli("video", tmp_path / "in.avi", tmp_path / "out.mkv", "--style", "none")
+    assert outcome.code == 0
+    assert re.search(r"damaged; 48 of 5[01] frames decoded", "\n".join(outcome.err))
+
+
+def test_an_avi_that_was_never_finished_is_not_called_damaged(
+    films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    """As a camera leaves it when its power fails: no sizes, no index."""
+    content = bytearray(films[".avi"][: films[".avi"].rindex(b"idx1")])
+    for head in (content.index(b"RIFF"), content.index(b"movi") - 8):
+        content[head + 4 : head + 8] = bytes(4)
+    (tmp_path / "in.avi").write_bytes(content)
+    outcome = run_cli("video", tmp_path / "in.avi", tmp_path / "out.mkv", "--style", "none")
+    assert len(frame_times(tmp_path / "out.mkv")) == 50
+    assert not [line for line in outcome.err if "damaged" in line]
 
 
 def test_a_lost_fragment_of_an_mp4_is_told(ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli) -> None:
@@ -472,6 +498,8 @@ SOUND = {  # what is rare and still as it should be
     "reserved.mkv": ("libx264", "-reserve_index_space", "5000", "-write_crc32", "0"),
     "uneven.mkv": ("libx264", "-vf", "setpts=PTS+if(gt(N\\,20)\\,9/TB)+mod(N\\,3)*0.01/TB", "-fps_mode", "vfr"),
     "alpha.webm": ("libvpx-vp9", "-vf", "format=yuva420p", "-auto-alt-ref", "0"),  # in groups of blocks
+    "odd.avi": ("rawvideo", "-pix_fmt", "gray", "-vf", "scale=95:63"),
+    "motion.avi": ("mjpeg",),
     "index.flv": ("flv", "-flvflags", "add_keyframe_index"),
     "live.flv": ("flv", "-f", "flv", "-flvflags", "no_duration_filesize"),
 }

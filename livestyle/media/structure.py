@@ -5,6 +5,7 @@ Only the heads of elements are read, not what is in them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -133,8 +134,31 @@ def _fragments_are_whole(file: FileIO, length: int) -> bool:
     return at <= length or not fragmented
 
 
+_OF_A_FILM = re.compile(rb"\d\d[a-z]{2}|ix\d\d|JUNK", re.IGNORECASE)  # what lies between pictures and sound
+
+
+def _avi_is_whole(file: FileIO, length: int) -> bool:
+    """Whether chunk follows on chunk in every list of pictures and sound (Microsoft's AVI RIFF file reference)."""
+    at, end = 0, length  # of the list of pictures that `at` is in; of the file outside
+    for _ in range(_MOST):
+        if at >= end:
+            if end == length:
+                break
+            end = length
+        head = _head(file, at)
+        name, size, kind = head[:4], int.from_bytes(head[4:8], "little"), head[8:12]
+        if (name, kind) == (b"LIST", b"movi") and 0 < size <= length - at - 8:  # else it was never finished
+            end = at + 8 + size
+        elif end < length and not (_OF_A_FILM.fullmatch(name) or (name, kind) == (b"LIST", b"rec ")):
+            return False
+        looked_into = name == b"RIFF" or (name == b"LIST" and kind in (b"movi", b"rec "))
+        at += 12 if looked_into else 8 + size + size % 2
+    return at <= end + 1  # some leave out the last padding
+
+
 _WALKS: dict[str, Callable[[FileIO, int], bool]] = {
     "matroska": _matroska_is_whole,
+    "avi": _avi_is_whole,
     "flv": _flv_is_whole,
     "mov": _fragments_are_whole,
 }
