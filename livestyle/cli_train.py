@@ -79,6 +79,13 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     type=click.FloatRange(0.25, 4),
     help="Brush size, once or once a painting; default 1.",
 )
+@click.option(
+    "--dot-weight",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Against spots where a photo has none, for a painting of foam or stars; 100 leaves few.",
+)
 @click.option("--keep-color", is_flag=True, help="Learn light and dark alone; pictures keep their own colours.")
 @click.option("--tv-weight", type=click.FloatRange(0), default=4.0, show_default=True, help="Smoothness.")
 @click.option(

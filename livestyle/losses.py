@@ -17,9 +17,11 @@ from .nets.vgg import LossNetwork, LossNetworks, require
 
 Features = Mapping[str, Tensor]
 
-_REST = ("content", "tv", "beyond", "blur", "clouds")  # parts whose weights are the same for all paintings
+_REST = ("content", "tv", "beyond", "blur", "clouds", "lattice")  # parts whose weights are the same for all paintings
 _SHARP = 0.75  # of the photo's gradient energy: less is blur
 _CLOUD = 16  # pixels: what is smaller is a stroke
+_CELLS, _AMONG = (4, 8), 64  # pixels: what may repeat, the strides of our networks, and how near to each other
+_SPOTS, _NEAR = (1.5, 3.0), 8  # pixels
 _VIVID, _OWN = 3.0, 0.8  # times the photo's change there, and the painting's anywhere, that colours may change
 _MEMORY = 0.02  # share of a new picture in the running means
 _BALANCE = 0.02  # how far a style weight moves for each picture and unit of content loss
@@ -80,6 +82,74 @@ def blur_loss(styled: Tensor, x: Tensor) -> Tensor:
     return (_SHARP * gradient_energy(x) - gradient_energy(styled)).clamp_min(0).square()
 
 
+def lattice_loss(x: Tensor) -> Tensor:
+    """(N,): how much fine light and dark repeats from cell to cell of a network's own grid.
+
+    For cells of 4 and of 8 pixels, the mean product of one place in two different cells less than 64 pixels away.
+    Strokes lie anywhere and add up to nothing, below it too; checkerboards, and dots that a network sets in rows where
+    a photo is dark and flat and nothing else says where a painting's dots should be, lie at the same place of each.
+    """
+    y = luma(x)
+    return torch.stack([_repeated(y - _smooth(y, cell / 2), cell) for cell in _CELLS]).sum(0)
+
+
+def _repeated(fine: Tensor, cell: int) -> Tensor:
+    """(N,): mean over windows and places of the product of two cells of (N, 1, H, W)."""
+    height, width = (side // cell for side in fine.shape[2:])
+    down, across = (min(_AMONG // cell, cells) for cells in (height, width))
+    count = down * across
+    if count < 2:
+        return fine.new_zeros(len(fine))
+    rows, columns = height // down, width // across
+    whole = fine[:, 0, : rows * down * cell, : columns * across * cell]
+    cells = whole.reshape(-1, rows, down, cell, columns, across, cell).movedim((2, 5), (-2, -1)).flatten(-2)
+    pairs = cells.sum(-1).square() - cells.square().sum(-1)
+    return pairs.flatten(1).mean(1) / (count * (count - 1))
+
+
+def _smooth(y: Tensor, sigma: float) -> Tensor:
+    """(N, 1, H, W) under a Gaussian."""
+    reach = min(round(3 * sigma), *(side - 1 for side in y.shape[2:]))
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=y.device, dtype=y.dtype) / sigma).square())
+    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
+    padded = functional.pad(y, (reach, reach, reach, reach), mode="reflect")
+    return functional.conv2d(functional.conv2d(padded, kernel), kernel.transpose(2, 3))
+
+
+def dot_loss(styled: Tensor, x: Tensor) -> Tensor:
+    """(N,): spots, lighter or darker than all around them, beyond the photo's strongest within 8 pixels.
+
+    Where the determinant of the second derivatives is positive, times the scale squared, at 1.5 and 3 pixels
+    (Lindeberg 1998, Feature detection with automatic scale selection, section 4). A stroke's is next to nothing.
+    """
+    losses = []
+    for scale in _SPOTS:
+        own = functional.max_pool2d(_spots(x, scale), 2 * _NEAR + 1, 1, _NEAR)
+        losses.append(_inner(_spots(styled, scale) - own).clamp_min(0).mean((1, 2, 3)))
+    return torch.stack(losses).sum(0)
+
+
+def _spots(x: Tensor, scale: float) -> Tensor:
+    """(N, 1, H, W)"""
+    down, across = (_slope(_smooth(luma(x), scale), dim) for dim in (2, 3))
+    # All from the same first differences, or slanting strokes, whose determinant is 0, would have one.
+    positive = (_slope(down, 2) * _slope(across, 3) - _slope(down, 3).square()).clamp_min(0)
+    return scale**2 * ((positive + 1e-10).sqrt() - 1e-5)  # the root has no slope at 0
+
+
+def _inner(y: Tensor) -> Tensor:
+    """Without the margin where what is smoothed is mirrored, which makes corners of strokes."""
+    rows, columns = (min(_NEAR, (side - 1) // 2) for side in y.shape[2:])
+    return y[..., rows : y.shape[2] - rows, columns : y.shape[3] - columns]
+
+
+def _slope(y: Tensor, dim: int) -> Tensor:
+    """Half the difference of the neighbours down (dim 2) or across (3); the edges are repeated."""
+    padded = functional.pad(y, (0, 0, 1, 1) if dim == 2 else (1, 1, 0, 0), mode="replicate")
+    length = y.shape[dim]
+    return (padded.narrow(dim, 2, length) - padded.narrow(dim, 0, length)) / 2
+
+
 def color_changes(x: Tensor) -> list[Tensor]:
     """How much colour alone, without light and dark, changes over 16 pixels down and across: (N, h, w) each."""
     return _changes(x - luma(x))
@@ -123,6 +193,7 @@ class LossWeights:
     beyond: float = 100.0
     blur: float = 400.0
     clouds: float = 200.0
+    lattice: float = 2000.0
     temporal: float = 100.0  # 0 does without the second picture it needs
 
 
@@ -138,6 +209,7 @@ class Perceptual(nn.Module):
         weights: layers and the other weights.
         goals: the content loss each painting is to reach: its style weight then moves until it does, so that none
             comes out too weak or too strong. None leaves a weight as it is.
+        dots: a weight against spots for each painting; none asks for none.
         gather: makes rows of all processes out of this one's, so that all have the same style weights.
 
     Attributes:
@@ -155,6 +227,7 @@ class Perceptual(nn.Module):
         style_weights: Sequence[float],
         weights: LossWeights | None = None,
         goals: Sequence[float | None] = (),
+        dots: Sequence[float] = (),
         gather: Callable[[Tensor], Tensor] = lambda rows: rows,
     ) -> None:
         super().__init__()
@@ -172,6 +245,7 @@ class Perceptual(nn.Module):
         device = self._usual.device
         self.register_buffer("style_weights", torch.tensor(list(style_weights), device=device))
         self.register_buffer("running", torch.full((len(usual), 2), torch.nan, device=device))
+        self._dots = torch.tensor(list(dots) or [0.0] * len(usual), device=device)
         free = [torch.nan if goal is None else goal for goal in goals or [None] * len(usual)]
         self._goals = torch.tensor(free, device=device)
 
@@ -182,12 +256,12 @@ class Perceptual(nn.Module):
         """
         parts = self.measure(styled, x, painting)
         self._watch(painting, parts["style"].detach(), parts["content"].detach())
-        total = self.style_weights[painting] * parts["style"] + self.rest(parts)
+        total = self.total(parts, painting)
         told = {name: parts[name].detach().mean() for name in ("style", "content", "tv")}
         return {"total": total.mean(), **told}
 
     def measure(self, styled: Tensor, x: Tensor, painting: Tensor) -> dict[str, Tensor]:
-        """Unweighted (N,) `style`, `content`, `tv`, `beyond`, `blur` and `clouds`; remembers nothing."""
+        """Unweighted (N,) `style`, `content`, `tv`, `beyond`, `blur`, `clouds`, `lattice`, `dots`; keeps nothing."""
         features = {k: f.float() for k, f in self.network(styled, self.all_layers).items()}
         with torch.no_grad():
             photo = {k: f.float() for k, f in self.network(x, self.content_weights).items()}
@@ -200,11 +274,14 @@ class Perceptual(nn.Module):
                 "beyond": beyond_range(styled.float()),
                 "blur": blur_loss(styled.float(), x.detach()),
                 "clouds": cloud_loss(styled.float(), x.detach(), self._usual[painting]),
+                "lattice": lattice_loss(styled.float()),
+                "dots": dot_loss(styled.float(), x.detach()) if self._dots.any() else styled.new_zeros(len(x)),
             }
 
-    def rest(self, parts: Mapping[str, Tensor]) -> Tensor:
-        """(N,): the weighted sum of all but the style."""
-        return torch.stack([getattr(self.weights, name) * parts[name] for name in _REST]).sum(0)
+    def total(self, parts: Mapping[str, Tensor], painting: Tensor) -> Tensor:
+        """(N,): the weighted sum, by the style weights as they are now."""
+        same = torch.stack([getattr(self.weights, name) * parts[name] for name in _REST]).sum(0)
+        return same + self.style_weights[painting] * parts["style"] + self._dots[painting] * parts["dots"]
 
     @torch.no_grad()
     def _watch(self, painting: Tensor, style: Tensor, content: Tensor) -> None:

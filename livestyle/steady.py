@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import InputError
 from .frame import Image
@@ -20,6 +21,7 @@ Box = tuple[slice, slice]
 
 STRONGEST = 0.92  # the previous output's share at amount 1
 COARSE_SIDE = 400  # pixels, the most of the picture that moving parts are blended in
+_FURTHEST = 127  # levels that a moving part is changed by at most: what eight bits hold
 BLOCK = 1 << 18  # bytes of a picture worked on at once, so that it stays in the cache
 
 
@@ -131,7 +133,7 @@ class Steady:
             return styled.copy()
         whole = styled[box].shape == styled.shape
         output = np.empty_like(styled) if whole else styled.copy()
-        self._mix(past[box], styled[box], self._cv2.resize(weight, styled.shape[1::-1])[box], output[box])
+        self._mix(past[box], styled[box], _enlarged(self._cv2, weight, styled.shape[1::-1], box), output[box])
         return output
 
     def _blend_moving(self, output: Image, past: Image, styled: Image, seen: Seen) -> None:
@@ -146,13 +148,13 @@ class Steady:
             return
         large = _times(box, step)
         now, then = shrunk(cv2, styled[large], step), self._warped(past, flow, size, box, step)
-        weight = cv2.resize(weight, size)[box]
+        weight = _enlarged(cv2, weight, size, box)
         if seen.light:
             then = cv2.add(then, self._brighter(then, now, weight))
         mixed = self._mix(then, now, weight)
-        change = mixed - now
-        change += 128  # wraps around: the signed difference as a level, 128 for none
-        self._add(output[large], cv2.resize(change, styled[large].shape[1::-1]))
+        change = np.subtract(mixed, now, dtype=np.int16)  # which OpenCV enlarges in two thirds of the time of uint8
+        np.clip(change, -_FURTHEST, _FURTHEST, out=change)
+        self._add(output[large], cv2.resize(change, styled[large].shape[1::-1]).astype(np.int8))
         if styled[large].shape == styled.shape and not cv2.countNonZero(seen.weight):
             self._known = output, mixed
 
@@ -165,18 +167,17 @@ class Steady:
             then = self._known[1][rows, columns]
         else:
             then = shrunk(cv2, past[_times((rows, columns), step)], step)
-        moved = remapped(cv2, then, cv2.resize(flow * np.float32(scale), size)[rows, columns])
+        moved = remapped(cv2, then, _enlarged(cv2, flow * np.float32(scale), size, (rows, columns)))
         top, left = box[0].start - rows.start, box[1].start - columns.start
         return moved[top : top + box[0].stop - box[0].start, left : left + box[1].stop - box[1].start]
 
-    def _add(self, target: Image, change: Image) -> None:
-        """Adds change - 128 to the target, in signed levels: saturating, and with no product for each."""
+    def _add(self, target: Image, change: NDArray[np.int8]) -> None:
+        """Adds a signed change to the target, saturating."""
         for part in _bands(target.shape):
-            levels, changes = target[part], change[part]
-            for each in (levels, changes):
-                np.bitwise_xor(each, 128, out=each)  # the same as signed levels, less 128
+            levels = target[part]
+            np.bitwise_xor(levels, 128, out=levels)  # the same as signed levels, less 128
             signed = levels.view(np.int8)
-            self._cv2.add(signed, changes.view(np.int8), signed)
+            self._cv2.add(signed, change[part], signed)
             np.bitwise_xor(levels, 128, out=levels)
 
 
@@ -199,6 +200,23 @@ def _box(cv2: Any, weight: Plane, shape: tuple[int, ...]) -> Box | None:
         )
     )
     return rows, columns
+
+
+def _enlarged(cv2: Any, plane: NDArray[Any], size: tuple[int, ...], box: Box) -> NDArray[Any]:
+    """That part of the plane at (width, height); only that is computed where a pixel becomes so many whole ones."""
+    height, width = plane.shape[:2]
+    times = size[0] // width
+    if (width * times, height * times) != tuple(size):
+        whole: NDArray[Any] = cv2.resize(plane, size)
+        return whole[box]
+    rows, columns = (
+        slice(max(part.start // times - 1, 0), min(-(-part.stop // times) + 1, full))
+        for part, full in zip(box, (height, width), strict=True)
+    )
+    part = plane[rows, columns]
+    large: NDArray[Any] = cv2.resize(part, (part.shape[1] * times, part.shape[0] * times))
+    top, left = rows.start * times, columns.start * times
+    return large[box[0].start - top : box[0].stop - top, box[1].start - left : box[1].stop - left]
 
 
 def _times(box: Box, step: int) -> Box:

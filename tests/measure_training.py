@@ -54,8 +54,9 @@ class Judge:
         rows = []
         for x in self._photos.split(AT_ONCE):
             styled = net(x, net.codes)
-            parts = self._all.measure(styled, x, torch.zeros(len(x), dtype=torch.long))
-            total = WEIGHT * parts["style"] + self._all.rest(parts)
+            one = torch.zeros(len(x), dtype=torch.long)
+            parts = self._all.measure(styled, x, one)
+            total = self._all.total(parts, one)
             shallow = style_loss(self._vgg(styled, SHALLOW), {k: self._all.targets[k] for k in SHALLOW})
             rows.append(torch.stack([total, parts["style"], parts["content"], shallow]))
         return dict(zip(("total", "style", "content", "relu1-3"), torch.cat(rows, 1).mean(1).tolist(), strict=True))

@@ -20,7 +20,9 @@ from livestyle.losses import (  # noqa: E402
     blur_loss,
     cloud_loss,
     content_loss,
+    dot_loss,
     gram,
+    lattice_loss,
     style_loss,
     temporal_loss,
     total_variation,
@@ -94,6 +96,50 @@ def test_only_new_changes_of_colour_cost_the_cloud_loss() -> None:
     assert cloud_loss(styled, x, 40 * usual).tolist() == pytest.approx([0, 0, 0, 0])  # of a motley painting
 
 
+def test_only_what_repeats_on_the_networks_grid_costs_the_lattice_loss() -> None:
+    x = torch.full((5, 3, 128, 192), 0.3)
+    x[0, :, 3::8, 5::8] = 0.8  # a dot in every cell of 8 pixels
+    x[1, :, 1::4, ::4] = 0.5  # and of 4, fainter
+    x[2, :, 3::8, 5::16] = 0.8  # in every other one
+    places = torch.randperm(128 * 192)[: 16 * 24]
+    x[3].view(3, -1)[:, places] = 0.8  # as many as in the first, anywhere
+    costs = lattice_loss(x).tolist()
+    assert costs[0] > 2 * costs[2] > 1e-3
+    assert costs[1] > 1e-3
+    assert abs(costs[3]) < costs[2] / 20
+    assert costs[4] == pytest.approx(0, abs=1e-9)
+    assert lattice_loss(x.roll((3, 2), (2, 3)))[0].item() == pytest.approx(costs[0], rel=0.1)  # wherever it lies
+
+
+def test_only_new_spots_cost_the_dot_loss() -> None:
+    x = torch.full((4, 3, 48, 64), 0.3)
+    styled = x.clone()
+    styled[0, :, 10:38:9, 8:56:11] = 0.9  # dots
+    styled[1, :, 10:38:9, 8:56:11] = 0.9
+    x[1] = styled[1]  # that the photo has
+    styled[2, :, 10:38:9] = 0.9  # strokes
+    styled[3] = 0.6 + 0.3 * torch.sin((2 * torch.arange(48)[:, None] - torch.arange(64)) / 4)  # that slant
+    costs = dot_loss(styled, x).tolist()
+    assert costs[0] > 1e-3
+    assert costs[1] == pytest.approx(0, abs=1e-4)
+    assert max(costs[2:]) < costs[0] / 3
+
+
+def test_dots_count_for_the_paintings_that_ask_for_it() -> None:
+    paintings, x = [torch.rand(1, 3, 16, 16)] * 2, torch.rand(2, 3, 16, 16)
+    styled = torch.rand(2, 3, 16, 16)
+    with_dots = Perceptual(Pixels(), paintings, [1.0, 1.0], WEIGHTS, dots=[0.0, 10.0])  # type: ignore[arg-type]
+    without = perceptual(paintings, [1.0, 1.0])
+    for index, more in ((0, 0.0), (1, 10 * dot_loss(styled[1:], x[1:]).item())):
+        one = (styled[[index]], x[[index]], torch.tensor([index]))
+        assert with_dots(*one)["total"].item() == pytest.approx(without(*one)["total"].item() + more)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 9), (9, 5), (17, 70)])
+def test_pictures_smaller_than_the_lattice_have_one_too(size: tuple[int, int]) -> None:
+    assert lattice_loss(torch.rand(2, 3, *size)).abs().max() < 0.1
+
+
 def test_losses_add_up_over_layers_by_their_weights() -> None:
     target = {"a": torch.ones(1, 1, 2, 2), "b": torch.ones(1, 1, 2, 2)}
     features = {"a": 1.5 * target["a"], "b": 2 * target["b"]}
@@ -142,7 +188,7 @@ class Pixels(nn.Module):
         return {layer: x * (1 + self.layers.index(layer)) for layer in layers}
 
 
-WEIGHTS = LossWeights(("relu1_1", "relu2_1"), (("relu1_1", 1.0),), content=2.0, tv=3.0)
+WEIGHTS = LossWeights(("relu1_1", "relu2_1"), (("relu1_1", 1.0),), content=2.0, tv=3.0, lattice=0.0)
 
 
 def perceptual(paintings: list[Tensor], style_weights: list[float]) -> Perceptual:

@@ -142,6 +142,7 @@ def make_config(
     strokes: Sequence[float],
     style_weights: Sequence[float],
     content_loss: float,
+    dot_weight: float,
     loss_networks: Sequence[str],
     width: int | None,
     tv_weight: float,
@@ -164,7 +165,7 @@ def make_config(
     if iterations is not None:
         numbers["iterations"] = iterations
     return TrainConfig(
-        paintings=_paintings(chosen, rows, names, strokes, style_weights, content_loss),
+        paintings=_paintings(chosen, rows, names, strokes, style_weights, content_loss, dot_weight),
         loss_networks=tuple(loss_networks),
         net_options=net_options,
         losses=LossWeights(tv=tv_weight, temporal=temporal_weight),
@@ -181,6 +182,7 @@ def _paintings(
     strokes: Sequence[float],
     style_weights: Sequence[float],
     content_loss: float,
+    dot_weight: float,
 ) -> tuple[Painting, ...]:
     """What is given as options goes before what the recipe's rows say."""
     rows = rows or [{}] * len(pictures)
@@ -194,7 +196,8 @@ def _paintings(
     first = [float(row.get("style-weight", _FIRST_STYLE_WEIGHT)) for row in rows]
     if style_weights:
         goals, first = [None] * len(rows), [float(w) for w in _each(style_weights, pictures, "--style-weight")]
-    return tuple(Painting(*row) for row in zip(names, pictures, strokes, first, goals, strict=True))
+    dots = [float(row.get("dots", dot_weight)) for row in rows]
+    return tuple(Painting(*row) for row in zip(names, pictures, strokes, first, goals, dots, strict=True))
 
 
 def _each(values: Sequence[T], paintings: Sequence[Path], option: str) -> Sequence[T]:

@@ -19,7 +19,7 @@ _RATE, _CODES_RATE = 2e-3, 1e-2
 class Painting:
     """One style to learn: its name, picture, stroke size and weight against the content.
 
-    With `content`, a content loss to reach, the weight is only where it begins.
+    With `content`, a content loss to reach, the weight is only where it begins. `dots` is a weight against spots.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Painting:
     stroke: float = 1.0
     style_weight: float = 5.0
     content: float | None = None
+    dots: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class Judge:
 
 def total(losses: Mapping[str, Tensor], perceptual: Perceptual, config: TrainConfig) -> float:
     """The mean weighted loss, with the style weights as they are now: they move, and old looks must compare."""
-    weighted = perceptual.style_weights[losses["painting"]] * losses["style"] + perceptual.rest(losses)
+    weighted = perceptual.total(losses, losses["painting"])
     if "temporal" in losses:
         weighted = weighted + config.losses.temporal * losses["temporal"]
     return weighted.mean().item()

@@ -231,8 +231,8 @@ def _perceptual(config: TrainConfig, device: torch.device, team: Team) -> Percep
         pictures = (gray(picture) for picture in pictures)
     style_weights = [p.style_weight for p in config.paintings]
     network = load_loss_networks(config.loss_networks).to(device)
-    goals = [p.content for p in config.paintings]
-    return Perceptual(network, pictures, style_weights, config.losses, goals, team.gather)
+    goals, dots = [p.content for p in config.paintings], [p.dots for p in config.paintings]
+    return Perceptual(network, pictures, style_weights, config.losses, goals, dots, team.gather)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

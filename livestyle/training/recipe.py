@@ -12,6 +12,7 @@ file = "starry_night"     # the picture's name without its suffix; default: the 
 stroke = 1.4
 style-weight = 4          # where it begins; where it stays, without `content`
 content = 0.7             # a content loss to reach
+dots = 100                # a weight against spots where a photo has none
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ..data import find_pictures
 from ..errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "styles" / "recipes"
-_WORDS, _NUMBERS = ("name", "file"), ("stroke", "style-weight", "content")  # of a painting
+_WORDS, _NUMBERS = ("name", "file"), ("stroke", "style-weight", "content", "dots")  # of a painting
 
 
 @dataclass(frozen=True)
