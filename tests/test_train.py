@@ -601,6 +601,7 @@ blocks = 1
 name = "spots"
 file = "dots"
 stroke = 0.25
+dots = 100
 [[painting]]
 name = "waves"
 style-weight = 2
@@ -617,16 +618,16 @@ def test_a_recipe_makes_a_network_and_what_is_typed_goes_before(run_train: RunCl
     assert about["recipe"] == "mine" and list(inspect(target).codes) == ["spots", "waves"]
     assert told["net_options"] == {"width": 4, "depth": 8, "blocks": 1}
     assert told["iterations"] == 2  # typed
-    assert [(row["path"], row["style_weight"], row["content"]) for row in told["paintings"]] == [
-        ("dots.png", 3.0, CONTENT_GOAL),
-        ("waves.png", 2.0, None),
-    ]
+    rows = [(row["path"], row["style_weight"], row["content"], row["dots"]) for row in told["paintings"]]
+    assert rows == [("dots.png", 3.0, CONTENT_GOAL, 100.0), ("waves.png", 2.0, None, 0.0)]
 
 
 def test_how_far_from_the_photo_can_be_said(run_train: RunCli, tmp_path: Path) -> None:
     target = tmp_path / "far.onnx"
-    assert run_train("dots.png", *COMMON, "--content-loss", "1.1", "--out", str(target))[0] == 0
-    assert json.loads(inspect(target).about["config"])["paintings"][0]["content"] == 1.1
+    options = ["--content-loss", "1.1", "--dot-weight", "50"]
+    assert run_train("dots.png", *COMMON, *options, "--out", str(target))[0] == 0
+    (painting,) = json.loads(inspect(target).about["config"])["paintings"]
+    assert (painting["content"], painting["dots"]) == (1.1, 50)
 
 
 def test_of_many_small_paintings_a_few_are_named(run_train: RunCli, tmp_path: Path, world: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from av.stream import Disposition
 
+from ..media.languages import three_letters
 from ..media.streams_tags import OUTDATED
 from .check import Check, check, skipped
 from .facts import Facts
@@ -43,7 +44,8 @@ def stream_checks(a: Facts, b: Facts) -> Iterator[Check]:
 
 
 def _language(track: Track) -> str:
-    return _TWINS.get(track.language, track.language)
+    language = three_letters(track.language)
+    return _TWINS.get(language, language)
 
 
 def _sound(a: Facts, b: Facts) -> Check:

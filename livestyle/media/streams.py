@@ -21,11 +21,12 @@ from .clock import may_jump, moved
 from .packets import film_packets
 from .reader import open_film
 from .run_up import delayed, first_packets, run_up
-from .streams_audio import EncodedSound
+from .streams_audio import EncodedSound, name_channels
 from .streams_roles import codec_name, is_chapter_track, is_cover, main_video, title_of
 from .streams_subtitles import ConvertedSubtitles
 from .streams_tags import copy_tags, copy_track_tags
 
+_NAMING_CHANNELS = ("mp4", "mov", "ipod")  # they write which channel is which
 _MATROSKA = ("matroska", "webm")
 _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
 
@@ -54,6 +55,8 @@ class CopiedTrack:
                 self.stream: Stream = output.add_stream_from_template(template, opaque=True)
         else:
             self.stream = output.add_stream_from_template(source, opaque=True)
+        if output.format.name in _NAMING_CHANNELS and isinstance(self.stream, AudioStream):
+            name_channels(self.stream)
 
     def take(self, packet: Packet[Any] | None) -> Iterator[Packet[Any]]:
         if packet is not None:
@@ -167,7 +170,8 @@ class OtherStreams:
         except (ValueError, av.FFmpegError):
             self._say(f"{title_of(stream)} does not fit into {self._kind} and is left out")
             return None
-        self._say(f"{title_of(stream)} does not fit into {self._kind} and becomes {codec_name(track.stream)}")
+        mixed = f", mixed down to {track.mixed_to}" if track.mixed_to else ""
+        self._say(f"{title_of(stream)} does not fit into {self._kind} and becomes {codec_name(track.stream)}{mixed}")
         return track
 
     def _add_subtitles(self, stream: SubtitleStream) -> Track | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -14,11 +15,27 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 _ENCODERS = {"matroska": "flac", "webm": "libopus"}  # else AAC; FLAC loses nothing
+_LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")  # what FFmpeg takes so many channels for
+_UNNAMED = re.compile(r"\d+ channels")  # a layout that only counts
 BITS_PER_CHANNEL = 96_000  # a second; at this rate AAC and Opus are hard to tell from the original
+
+
+def name_channels(track: AudioStream) -> None:
+    """Gives a track of the output that only counts its channels, as in AVI, the usual ones: mp4 wants to know.
+
+    Raises ValueError where there are none for so many.
+    """
+    if _UNNAMED.fullmatch(track.layout.name):
+        if track.channels > len(_LAYOUTS):
+            raise ValueError(f"{track.layout.name}: which is not known")
+        track.codec_context.layout = _LAYOUTS[track.channels - 1]
 
 
 class EncodedSound:
     """A sound track decoded and encoded anew; times, gaps and channels stay.
+
+    Attributes:
+        mixed_to: mono or stereo, where there is no encoder for so many channels.
 
     Raises ValueError or av.FFmpegError if there is no encoder for it.
     """
@@ -33,6 +50,8 @@ class EncodedSound:
         codec.layout, codec.format = settings.layout, settings.format
         if name != "flac":
             codec.bit_rate = BITS_PER_CHANNEL * settings.layout.nb_channels
+        kept = settings.layout.nb_channels == source.channels
+        self.mixed_to = "" if kept else settings.layout.name
         self._resampler = self._new_resampler()
         self._end = Fraction(0)  # of the sound so far, in seconds
 
@@ -73,7 +92,11 @@ def _settings(source: AudioStream, name: str) -> av.AudioCodecContext:
     """An encoder that has opened with the track's rate and channels, or the nearest that it takes."""
     rates = av.Codec(name, "w").audio_rates
     rate = source.sample_rate if not rates or source.sample_rate in rates else 48000
-    layouts = [source.layout, "mono" if source.channels == 1 else "stereo"]
+    layouts = [source.layout.name.replace("(side)", ""), "mono" if source.channels == 1 else "stereo"]
+    if source.channels <= len(_LAYOUTS):  # also for one that only counts, or is rare
+        layouts.insert(1, _LAYOUTS[source.channels - 1])
+    if "(side)" in source.layout.name:
+        layouts.insert(0, source.layout.name)
     for layout in layouts:
         codec = av.CodecContext.create(name, "w")
         assert isinstance(codec, av.AudioCodecContext)

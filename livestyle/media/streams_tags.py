@@ -9,6 +9,8 @@ from fractions import Fraction
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 
+from .languages import three_letters
+
 # What describes the old file or its coding: the new file has its own, or none.
 OUTDATED = re.compile(
     r"(major_brand|minor_version|compatible_brands|encod(er|ing).*|software|handler_name|vendor_id|rotate|timecode"
@@ -33,7 +35,7 @@ _MATROSKA_MARKS = (
     _D.default | _D.dub | _D.original | _D.comment | _D.forced | _D.hearing_impaired | _D.visual_impaired
 ) | _D.descriptions
 _MP4_MARKS = _D.default | _D.dub | _D.comment | _D.forced | _D.hearing_impaired | _D.visual_impaired
-_MARKS = {"mov": _D.default, "mp4": _MP4_MARKS}
+_MARKS = {"mov": _D.default, "mp4": _MP4_MARKS, "webm": _D.default | _D.forced}
 
 # QuickTime has a list of languages with one spelling of each, FFmpeg's.
 _MAC_SPELLING = {
@@ -77,6 +79,10 @@ def copy_track_tags(source: Stream, target: Stream) -> list[str]:
     if kind in ("mov", "mp4"):
         lost = [name for name in tags if name not in _MP4_TRACK_TAGS]
         tags = {name: text for name, text in tags.items() if name in _MP4_TRACK_TAGS}
+        if "language" in tags and len(tags["language"]) != 3:
+            tags["language"] = three_letters(tags["language"])
+            if len(tags["language"]) != 3:
+                lost.append(f"language={tags.pop('language')}")
     if kind == "mov" and "language" in tags:
         tags["language"] = _MAC_SPELLING.get(tags["language"], tags["language"])
         if tags["language"] not in _MAC_LANGUAGES:
