@@ -154,7 +154,7 @@ class Steady:
         mixed = self._mix(then, now, weight)
         change = np.subtract(mixed, now, dtype=np.int16)  # which OpenCV enlarges in two thirds of the time of uint8
         np.clip(change, -_FURTHEST, _FURTHEST, out=change)
-        self._add(output[large], cv2.resize(change, styled[large].shape[1::-1]).astype(np.int8))
+        self._add(output[large], change)
         if styled[large].shape == styled.shape and not cv2.countNonZero(seen.weight):
             self._known = output, mixed
 
@@ -171,13 +171,18 @@ class Steady:
         top, left = box[0].start - rows.start, box[1].start - columns.start
         return moved[top : top + box[0].stop - box[0].start, left : left + box[1].stop - box[1].start]
 
-    def _add(self, target: Image, change: NDArray[np.int8]) -> None:
-        """Adds a signed change to the target, saturating."""
+    def _add(self, target: Image, change: NDArray[np.int16]) -> None:
+        """Adds a change of at most eight bits, enlarged, to the target, saturating."""
+        cv2, size = self._cv2, target.shape[1::-1]
+        if not _times_larger(change.shape, size):
+            change = cv2.resize(change, size)
         for part in _bands(target.shape):
             levels = target[part]
+            rows = slice(part.start, part.start + len(levels))
+            more = _enlarged(cv2, change, size, (rows, slice(0, size[0]))).astype(np.int8)
             np.bitwise_xor(levels, 128, out=levels)  # the same as signed levels, less 128
             signed = levels.view(np.int8)
-            self._cv2.add(signed, change[part], signed)
+            cv2.add(signed, more, signed)
             np.bitwise_xor(levels, 128, out=levels)
 
 
@@ -202,13 +207,19 @@ def _box(cv2: Any, weight: Plane, shape: tuple[int, ...]) -> Box | None:
     return rows, columns
 
 
+def _times_larger(shape: tuple[int, ...], size: tuple[int, ...]) -> int:
+    """How many whole times a picture of that shape goes into (width, height), the same both ways; else 0."""
+    times = size[0] // shape[1]
+    return times if (shape[1] * times, shape[0] * times) == tuple(size) else 0
+
+
 def _enlarged(cv2: Any, plane: NDArray[Any], size: tuple[int, ...], box: Box) -> NDArray[Any]:
     """That part of the plane at (width, height); only that is computed where a pixel becomes so many whole ones."""
-    height, width = plane.shape[:2]
-    times = size[0] // width
-    if (width * times, height * times) != tuple(size):
-        whole: NDArray[Any] = cv2.resize(plane, size)
+    times = _times_larger(plane.shape, size)
+    if times < 2:
+        whole: NDArray[Any] = cv2.resize(plane, size) if times == 0 else plane
         return whole[box]
+    height, width = plane.shape[:2]
     rows, columns = (
         slice(max(part.start // times - 1, 0), min(-(-part.stop // times) + 1, full))
         for part, full in zip(box, (height, width), strict=True)
