@@ -304,6 +304,7 @@ KINDS = {  # codecs of picture and sound
     ".webm": ("libvpx-vp9", "libopus", "-deadline", "realtime", "-cpu-used", "8"),
     ".mpg": ("mpeg2video", "mp2"),
     ".flv": ("flv", "mp3", "-ar", "44100"),
+    ".ogv": ("libtheora", "libvorbis"),
 }
 
 
@@ -490,6 +491,71 @@ def test_a_lost_fragment_of_an_mp4_is_told(ffmpeg: Ffmpeg, tmp_path: Path, run_c
     assert re.search(rf"damaged; {frames} of \d+ frames decoded", "\n".join(outcome.err))
 
 
+@pytest.mark.parametrize("harm", ["cut", "hole", "zeros", "noise", "bit"])
+def test_pages_that_an_ogg_film_lacks_are_told(
+    harm: str, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    """FFmpeg steps over pages with a wrong checksum, and says nothing."""
+    film, content = tmp_path / "in.ogv", bytearray(films[".ogv"])
+    middle = len(content) // 2
+    if harm == "bit":
+        content[middle] ^= 1
+    else:
+        end = len(content) if harm == "cut" else middle + 1500
+        put = {"zeros": bytes(1500), "noise": random.Random(1).randbytes(1500)}
+        content[middle:end] = put.get(harm, b"")
+    film.write_bytes(content)
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert outcome.code == 0
+    assert frames < 50
+    assert re.search(rf"damaged; {frames} of \d+ frames decoded", "\n".join(outcome.err))
+
+
+def ogg_pages(content: bytes) -> list[bytes]:
+    pages = []
+    while content:
+        size = 27 + content[26] + sum(content[27 : 27 + content[26]])
+        pages.append(content[:size])
+        content = content[size:]
+    return pages
+
+
+def test_a_page_that_is_missing_whole_is_told(films: dict[str, bytes], tmp_path: Path, run_cli: RunCli) -> None:
+    pages = ogg_pages(films[".ogv"])
+    del pages[len(pages) // 2]
+    (tmp_path / "in.ogv").write_bytes(b"".join(pages))
+    outcome = run_cli("video", tmp_path / "in.ogv", tmp_path / "out.mkv", "--style", "none")
+    assert [line for line in outcome.err if "damaged" in line]
+
+
+def test_an_ogg_film_of_a_broadcast_is_not_called_damaged(
+    films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    """Its first pages, then those from when somebody tuned in until he went: others are missing at either end."""
+    pages = ogg_pages(films[".ogv"])
+    heads = [page for page in pages if page[6:14] == bytes(8)]
+    shown = pages[len(heads) :]
+    (tmp_path / "in.ogv").write_bytes(b"".join(heads + shown[len(shown) // 3 : -1]))
+    outcome = run_cli("video", tmp_path / "in.ogv", tmp_path / "out.mkv", "--style", "none")
+    assert 10 < len(frame_times(tmp_path / "out.mkv")) < 50
+    assert not [line for line in outcome.err if "damaged" in line]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"", b"TAG" + bytes(125)), (b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128), b"")],
+    ids=["a tag at the end", "a tag before it"],
+)
+def test_an_ogg_film_with_something_around_it_is_not_called_damaged(
+    before: bytes, after: bytes, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    (tmp_path / "in.ogv").write_bytes(before + films[".ogv"] + after)
+    outcome = run_cli("video", tmp_path / "in.ogv", tmp_path / "out.mkv", "--style", "none")
+    assert len(frame_times(tmp_path / "out.mkv")) == 50
+    assert not [line for line in outcome.err if "damaged" in line]
+
+
 SOUND = {  # what is rare and still as it should be
     "live.webm": ("libvpx-vp9", "-f", "webm", "-live", "1"),
     "dash.mp4": ("libx264", "-f", "mp4", "-movflags", "dash+frag_keyframe"),
@@ -502,6 +568,8 @@ SOUND = {  # what is rare and still as it should be
     "motion.avi": ("mjpeg",),
     "index.flv": ("flv", "-flvflags", "add_keyframe_index"),
     "live.flv": ("flv", "-f", "flv", "-flvflags", "no_duration_filesize"),
+    "tiny.ogv": ("libtheora", "-page_duration", "20000"),
+    "large.ogg": ("libvpx", "-page_duration", "9000000"),
 }
 
 
