@@ -24,6 +24,7 @@ from conftest import MakeFilm, Outcome, RunCli, frame_times
 from livestyle import OutputError, load, stylize_film
 from livestyle.frame import Frame
 from livestyle.media import temporary
+from livestyle.media.reader import FilmReader
 from livestyle.media.temporary import Temporary, remove_stale
 from livestyle.pipeline import run
 
@@ -489,6 +490,46 @@ def test_a_lost_fragment_of_an_mp4_is_told(ffmpeg: Ffmpeg, tmp_path: Path, run_c
     frames = len(frame_times(tmp_path / "out.mkv"))
     assert 25 <= frames < 100
     assert re.search(rf"damaged; {frames} of \d+ frames decoded", "\n".join(outcome.err))
+
+
+TS_HARM = {
+    "within the last packet": lambda whole: whole[: len(whole) // 376 * 188 + 100],
+    "a piece of a packet": lambda whole: whole[: len(whole) // 376 * 188 + 100] + whole[len(whole) // 376 * 188 :],
+}
+
+
+@pytest.mark.parametrize("harm", TS_HARM)
+def test_a_transport_stream_out_of_step_is_told(
+    harm: str, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    (tmp_path / "in.ts").write_bytes(TS_HARM[harm](films[".ts"]))
+    outcome = run_cli("video", tmp_path / "in.ts", tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert [line for line in outcome.err if re.search(rf"damaged; {frames} of \d+ frames decoded", line)]
+
+
+TS_SOUND = {
+    "junk before it": lambda packets: [b"GGGG" + bytes(300), *packets],
+    "junk after it": lambda packets: [*packets, bytes(100), random.Random(1).randbytes(3000)],
+    "error correction": lambda packets: [packet + bytes(16) for packet in packets],
+    "nothing after the last": lambda packets: [*(packet + bytes(16) for packet in packets[:-1]), packets[-1]],
+    "times": lambda packets: [bytes(4) + packet for packet in packets],
+    "two films": lambda packets: [*packets, *packets],
+}
+
+
+@pytest.mark.parametrize("shape", TS_SOUND)
+def test_a_transport_stream_of_a_rare_shape_is_not_called_damaged(
+    shape: str, films: dict[str, bytes], tmp_path: Path
+) -> None:
+    whole = films[".ts"]
+    (tmp_path / "in.ts").write_bytes(
+        b"".join(TS_SOUND[shape]([whole[at : at + 188] for at in range(0, len(whole), 188)]))
+    )
+    with FilmReader(tmp_path / "in.ts") as reader:
+        frames = sum(1 for _ in reader.pictures())
+        assert frames in (50, 100)
+        assert reader.damage(frames) is None
 
 
 @pytest.mark.parametrize("harm", ["cut", "hole", "zeros", "noise", "bit"])

@@ -53,3 +53,38 @@ def _is_as_written(page: bytes) -> bool:
     blank = page[:22] + bytes(4) + page[26:]
     found = zlib.crc32(blank.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return len(page) >= _PAGE.size and found == int.from_bytes(page[22:26].translate(_REVERSED))
+
+
+_SYNC, _PACKET = b"G", 188  # what each begins with, and its bytes
+_SPACINGS = (_PACKET, 192, 204)  # bare, with the time it came (Blu-ray, cameras), with error correction (broadcast)
+_IN_STEP = 5  # packets in a row are no chance
+_SOUGHT = 1 << 16  # bytes in which a packet is looked for
+_AT_ONCE = 1 << 14  # packets
+
+
+def transport_is_whole(file: FileIO, length: int) -> bool:
+    """Whether packet follows on packet up to the last, and that is complete (ISO/IEC 13818-1, 2.4.3.2).
+
+    Before and after them there may be anything; counters of packets begin anew where films were put together.
+    """
+    at, spacing = _first_packet(file.read(_SOUGHT))
+    if not spacing:
+        return True
+    for begin in range(at, length, spacing * _AT_ONCE):
+        file.seek(begin)
+        packets = file.read(spacing * _AT_ONCE)
+        if packets[::spacing].strip(_SYNC):
+            past = begin + spacing * next(n for n, byte in enumerate(packets[::spacing]) if byte != _SYNC[0])
+            file.seek(max(past, length - _SOUGHT))
+            return not _first_packet(file.read())[1]  # else packets follow
+        rest = len(packets) % spacing
+    return not 0 < rest < _PACKET
+
+
+def _first_packet(content: bytes) -> tuple[int, int]:
+    """Where it begins, and how far from it the next does; 0 if there is none."""
+    for at in range(len(content) - (_IN_STEP - 1) * _PACKET):
+        for spacing in _SPACINGS if content[at] == _SYNC[0] else ():
+            if content[at : at + _IN_STEP * spacing : spacing] == _SYNC * _IN_STEP:
+                return at, spacing
+    return 0, 0
