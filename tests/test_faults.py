@@ -294,6 +294,38 @@ def test_a_writer_and_one_who_cleans_up_never_lose_a_file(tmp_path: Path) -> Non
         cleaner.join()
 
 
+@pytest.mark.parametrize("letter", ["a", "é"])
+@pytest.mark.parametrize("options", [(), ("--resume",)])
+def test_a_name_of_any_legal_length_will_do(
+    letter: str, options: tuple[str, ...], tmp_path: Path, make_film: MakeFilm, run_cli: RunCli
+) -> None:
+    source = make_film()
+    target = tmp_path / f"{letter * (251 // len(letter.encode()))}.mp4"
+    assert run_cli("video", source, target, "--style", "none", *options).code == 0
+    assert names(tmp_path) == sorted([source.name, target.name])
+
+
+def test_folders_of_pictures_have_names_of_any_legal_length(
+    tmp_path: Path, make_film: MakeFilm, run_cli: RunCli
+) -> None:
+    target = tmp_path / ("a" * 255)
+    assert run_cli("video", make_film(), f"{target}/", "--style", "none").code == 0
+    assert any(target.iterdir())
+
+
+def test_what_was_left_under_a_long_name_is_removed_and_no_other(tmp_path: Path) -> None:
+    one, two = (tmp_path / f"{'a' * 250}{end}.mp4" for end in "12")
+    held = [Temporary(target) for target in (one, two)]
+    left = [file.path.with_name(file.path.name.replace(f".{os.getpid()}.", ".999999999.")) for file in held]
+    for path in left:
+        path.touch()
+        os.utime(path, (0, 0))
+    assert remove_stale(one) == left[:1]
+    assert left[1].exists()
+    for file in held:
+        file.discard()
+
+
 # Damage
 
 
