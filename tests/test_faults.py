@@ -338,6 +338,7 @@ KINDS = {  # codecs of picture and sound
     ".mpg": ("mpeg2video", "mp2"),
     ".flv": ("flv", "mp3", "-ar", "44100"),
     ".ogv": ("libtheora", "libvorbis"),
+    ".wmv": ("wmv2", "wmav2"),
 }
 
 
@@ -524,6 +525,30 @@ def test_a_lost_fragment_of_an_mp4_is_told(ffmpeg: Ffmpeg, tmp_path: Path, run_c
     assert re.search(rf"damaged; {frames} of \d+ frames decoded", "\n".join(outcome.err))
 
 
+@pytest.mark.parametrize("harm", ["hole", "zeros", "noise", "cut"])
+def test_packets_that_an_asf_film_lacks_are_told(
+    harm: str, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    content = bytearray(films[".wmv"])
+    middle = len(content) // 2
+    end = len(content) if harm == "cut" else middle + 4000
+    content[middle:end] = {"zeros": bytes(4000), "noise": random.Random(1).randbytes(4000)}.get(harm, b"")
+    (tmp_path / "in.wmv").write_bytes(content)
+    outcome = run_cli("video", tmp_path / "in.wmv", tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert frames < 50
+    assert [line for line in outcome.err if re.search(rf"damaged; {frames} of \d+ frames decoded", line)]
+
+
+def test_an_asf_film_through_a_pipe_is_not_called_damaged(ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli) -> None:
+    """It says no sizes, and an index follows on its packets."""
+    source = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=2")
+    (tmp_path / "in.wmv").write_bytes(ffmpeg(*source, "-c:v", "wmv2", "-f", "asf", "pipe:1"))
+    outcome = run_cli("video", tmp_path / "in.wmv", tmp_path / "out.mkv", "--style", "none")
+    assert len(frame_times(tmp_path / "out.mkv")) == 50
+    assert not [line for line in outcome.err if "damaged" in line]
+
+
 TS_HARM = {
     "within the last packet": lambda whole: whole[: len(whole) // 376 * 188 + 100],
     "a piece of a packet": lambda whole: whole[: len(whole) // 376 * 188 + 100] + whole[len(whole) // 376 * 188 :],
@@ -641,6 +666,7 @@ SOUND = {  # what is rare and still as it should be
     "motion.avi": ("mjpeg",),
     "index.flv": ("flv", "-flvflags", "add_keyframe_index"),
     "live.flv": ("flv", "-f", "flv", "-flvflags", "no_duration_filesize"),
+    "small.wmv": ("wmv2", "-packet_size", "1000"),
     "tiny.ogv": ("libtheora", "-page_duration", "20000"),
     "large.ogg": ("libvpx", "-page_duration", "9000000"),
 }

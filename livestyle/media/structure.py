@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
-from .structure_packets import ogg_is_whole, transport_is_whole
+from .structure_packets import asf_is_whole, ogg_is_whole, transport_is_whole
 
 _MOST = 4_000_000  # elements, some ten hours of film; a file made of nothing else must not keep anyone waiting
 _HEAD = 16  # bytes, no less than the name and size of an element take
@@ -163,6 +163,7 @@ _WALKS: dict[str, Callable[[FileIO, int], bool]] = {
     "avi": _avi_is_whole,
     "flv": _flv_is_whole,
     "mov": _fragments_are_whole,
+    "asf": asf_is_whole,
     "ogg": ogg_is_whole,
     "mpegts": transport_is_whole,
 }

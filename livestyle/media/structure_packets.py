@@ -88,3 +88,49 @@ def _first_packet(content: bytes) -> tuple[int, int]:
             if content[at : at + _IN_STEP * spacing : spacing] == _SYNC * _IN_STEP:
                 return at, spacing
     return 0, 0
+
+
+# ASF's objects, each a name, a size and content (Advanced Systems Format 1.20, sections 3 and 5).
+_FILE_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_FACTS = Struct("<16s72xIII")  # name; size, times and more; flags, least and most bytes of a packet
+_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_DATA_HEAD = 50  # bytes
+_BROADCAST = 1  # a flag: sizes are unknown
+_CORRECTION = b"\x82\0\0"  # how packets begin, but for some writers'; FFmpeg leaves out any other
+_INDEX = bytes.fromhex("90080033b1e5cf1189f400a0c90349cb")
+_LARGEST_HEADER, _READ = 1 << 24, 1 << 20  # bytes
+
+
+def asf_is_whole(file: FileIO, length: int) -> bool:
+    """Whether packet follows on packet, up to the last that the film says it has."""
+    head = file.read(24)
+    begin = int.from_bytes(head[16:], "little")
+    header = head + file.read(min(begin, _LARGEST_HEADER) - 24 if begin > 24 else 0)
+    facts = header.find(_FILE_FACTS)
+    file.seek(begin)
+    data = file.read(_DATA_HEAD)
+    if facts < 0 or len(header) < facts + _FACTS.size or data[:16] != _DATA:
+        return True
+    _, flags, size, most = _FACTS.unpack_from(header, facts)
+    told = int.from_bytes(data[16:24], "little")
+    end = begin + told if told > _DATA_HEAD and not flags & _BROADCAST else length
+    if size != most or size < len(_CORRECTION):
+        return True
+    return end <= length and _are_packets(file, begin + _DATA_HEAD, end, size)
+
+
+def _are_packets(file: FileIO, at: int, end: int, size: int) -> bool:
+    """Whether there are packets up to the end or an index; where the first begins otherwise, all may."""
+    file.seek(at)
+    if file.read(len(_CORRECTION)) != _CORRECTION:
+        return True
+    many = max(1, _READ // size) * size
+    for begin in range(at, end, many):
+        file.seek(begin)
+        packets = file.read(min(many, end - begin))
+        if any(packets[place::size].strip(_CORRECTION[place : place + 1]) for place in range(len(_CORRECTION))):
+            each = (packets[place:] for place in range(0, len(packets), size))
+            return next(one for one in each if not one.startswith(_CORRECTION)).startswith(_INDEX)
+        if len(packets) % size:
+            return False
+    return True
