@@ -23,7 +23,20 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-FILE = click.Path(path_type=Path, readable=False)  # click would call one that may not be read a usage error
+class FileType(click.Path):  # type: ignore[type-arg,unused-ignore]
+    """The name of a file or a folder; an empty one would be the folder we are in."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)  # click would call one that may not be read a usage error
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            option = f"{param.opts[0]} " if isinstance(param, click.Option) else ""
+            raise InputError(f"{option}'': an empty name; give a file's or a folder's")
+        return super().convert(value, param, ctx)
+
+
+FILE = FileType()
 
 
 class SizeType(click.ParamType):  # type: ignore[type-arg,unused-ignore]

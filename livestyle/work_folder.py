@@ -12,15 +12,15 @@ from typing import Any
 
 from .errors import OutputError
 from .media.pieces import packets_in
-from .media.temporary import open_locked
+from .media.temporary import open_locked, shortened
 
 _FINGERPRINT = 1 << 20  # bytes read at the start, the middle and the end of a film
 _NOTE, _END, _LOCK = "manifest.json", "end.json", "lock"
 
 
 def folder_of(target: Path) -> Path:
-    """`.NAME.livestyle` beside the target."""
-    return target.with_name(f".{target.name}.livestyle")
+    """`.NAME.livestyle` beside the target; of a very long name the beginning."""
+    return target.with_name(f".{shortened(target.name)}.livestyle")
 
 
 def fingerprint(path: Path) -> dict[str, Any]:

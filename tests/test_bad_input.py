@@ -40,6 +40,34 @@ def film(make_film: MakeFilm) -> Path:
     return make_film()
 
 
+# Names
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("video", "", "out.mp4"),
+        ("video", "in.mp4", ""),
+        ("video", "in.mp4", "--out-dir", ""),
+        ("video", "in.mp4", "", "--out-dir", "styled"),
+        ("image", "", "out.png"),
+        ("compare", "in.mp4", ""),
+        ("bench", "--input", ""),
+        ("styles", "--gallery", ""),
+        ("train", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_name_is_one_line(
+    line: tuple[str, ...], film: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a variable of the shell that is not set gives it: it would mean the folder we are in."""
+    monkeypatch.chdir(film.parent)
+    before = tree(film.parent)
+    assert_one_line(run_cli(*line), "empty name")
+    assert tree(film.parent) == before
+
+
 # Sources
 
 

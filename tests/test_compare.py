@@ -378,3 +378,40 @@ def test_an_interlaced_films_colours_are_compared_as_whole_pictures(ffmpeg: Ffmp
     stylize_film(film, target, load("none"))
     (picture,) = (check for check in compare_films(film, target, picture=True) if check.name == "picture")
     assert (picture.state, picture.broken) == ("same", False), picture.detail
+
+
+OVERLAPPING = """1
+00:00:00,000 --> 00:00:01,000
+Hello one
+
+2
+00:00:00,500 --> 00:00:01,500
+World two
+
+3
+00:00:01,700 --> 00:00:02,000
+Bye
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("", "", True),
+        ("two", "three", False),
+        ("01,500", "01,400", False),
+        ("00,500", "00,600", False),
+        ("Bye\n", "", False),
+    ],
+    ids=["unchanged", "other words", "shorter", "later", "lost"],
+)
+def test_subtitles_shown_at_once_may_become_pieces(
+    old: str, new: str, same: bool, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    """An mp4 shows one at a time: from 0.5 s to 1 s there is one that says both."""
+    for name, text in (("in.mkv", OVERLAPPING), ("other.mkv", OVERLAPPING.replace(old, new))):
+        (tmp_path / "s.srt").write_text(text)
+        picture = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=3", "-i", tmp_path / "s.srt")
+        ffmpeg(*picture, "-c:v", "libx264", "-c:s", "srt", tmp_path / name)
+    stylize_film(tmp_path / "other.mkv", tmp_path / "out.mp4", load("none"))
+    assert ("subtitles" not in broken(compare_films(tmp_path / "in.mkv", tmp_path / "out.mp4"))) == same

@@ -24,6 +24,7 @@ from conftest import MakeFilm, Outcome, RunCli, frame_times
 from livestyle import OutputError, load, stylize_film
 from livestyle.frame import Frame
 from livestyle.media import temporary
+from livestyle.media.reader import FilmReader
 from livestyle.media.temporary import Temporary, remove_stale
 from livestyle.pipeline import run
 
@@ -293,6 +294,38 @@ def test_a_writer_and_one_who_cleans_up_never_lose_a_file(tmp_path: Path) -> Non
         cleaner.join()
 
 
+@pytest.mark.parametrize("letter", ["a", "é"])
+@pytest.mark.parametrize("options", [(), ("--resume",)])
+def test_a_name_of_any_legal_length_will_do(
+    letter: str, options: tuple[str, ...], tmp_path: Path, make_film: MakeFilm, run_cli: RunCli
+) -> None:
+    source = make_film()
+    target = tmp_path / f"{letter * (251 // len(letter.encode()))}.mp4"
+    assert run_cli("video", source, target, "--style", "none", *options).code == 0
+    assert names(tmp_path) == sorted([source.name, target.name])
+
+
+def test_folders_of_pictures_have_names_of_any_legal_length(
+    tmp_path: Path, make_film: MakeFilm, run_cli: RunCli
+) -> None:
+    target = tmp_path / ("a" * 255)
+    assert run_cli("video", make_film(), f"{target}/", "--style", "none").code == 0
+    assert any(target.iterdir())
+
+
+def test_what_was_left_under_a_long_name_is_removed_and_no_other(tmp_path: Path) -> None:
+    one, two = (tmp_path / f"{'a' * 250}{end}.mp4" for end in "12")
+    held = [Temporary(target) for target in (one, two)]
+    left = [file.path.with_name(file.path.name.replace(f".{os.getpid()}.", ".999999999.")) for file in held]
+    for path in left:
+        path.touch()
+        os.utime(path, (0, 0))
+    assert remove_stale(one) == left[:1]
+    assert left[1].exists()
+    for file in held:
+        file.discard()
+
+
 # Damage
 
 
@@ -304,6 +337,8 @@ KINDS = {  # codecs of picture and sound
     ".webm": ("libvpx-vp9", "libopus", "-deadline", "realtime", "-cpu-used", "8"),
     ".mpg": ("mpeg2video", "mp2"),
     ".flv": ("flv", "mp3", "-ar", "44100"),
+    ".ogv": ("libtheora", "libvorbis"),
+    ".wmv": ("wmv2", "wmav2"),
 }
 
 
@@ -490,6 +525,135 @@ def test_a_lost_fragment_of_an_mp4_is_told(ffmpeg: Ffmpeg, tmp_path: Path, run_c
     assert re.search(rf"damaged; {frames} of \d+ frames decoded", "\n".join(outcome.err))
 
 
+@pytest.mark.parametrize("harm", ["hole", "zeros", "noise", "cut"])
+def test_packets_that_an_asf_film_lacks_are_told(
+    harm: str, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    content = bytearray(films[".wmv"])
+    middle = len(content) // 2
+    end = len(content) if harm == "cut" else middle + 4000
+    content[middle:end] = {"zeros": bytes(4000), "noise": random.Random(1).randbytes(4000)}.get(harm, b"")
+    (tmp_path / "in.wmv").write_bytes(content)
+    outcome = run_cli("video", tmp_path / "in.wmv", tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert frames < 50
+    assert [line for line in outcome.err if re.search(rf"damaged; {frames} of \d+ frames decoded", line)]
+
+
+def test_an_asf_film_through_a_pipe_is_not_called_damaged(ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli) -> None:
+    """It says no sizes, and an index follows on its packets."""
+    source = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=2")
+    (tmp_path / "in.wmv").write_bytes(ffmpeg(*source, "-c:v", "wmv2", "-f", "asf", "pipe:1"))
+    outcome = run_cli("video", tmp_path / "in.wmv", tmp_path / "out.mkv", "--style", "none")
+    assert len(frame_times(tmp_path / "out.mkv")) == 50
+    assert not [line for line in outcome.err if "damaged" in line]
+
+
+TS_HARM = {
+    "within the last packet": lambda whole: whole[: len(whole) // 376 * 188 + 100],
+    "a piece of a packet": lambda whole: whole[: len(whole) // 376 * 188 + 100] + whole[len(whole) // 376 * 188 :],
+}
+
+
+@pytest.mark.parametrize("harm", TS_HARM)
+def test_a_transport_stream_out_of_step_is_told(
+    harm: str, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    (tmp_path / "in.ts").write_bytes(TS_HARM[harm](films[".ts"]))
+    outcome = run_cli("video", tmp_path / "in.ts", tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert [line for line in outcome.err if re.search(rf"damaged; {frames} of \d+ frames decoded", line)]
+
+
+TS_SOUND = {
+    "junk before it": lambda packets: [b"GGGG" + bytes(300), *packets],
+    "junk after it": lambda packets: [*packets, bytes(100), random.Random(1).randbytes(3000)],
+    "error correction": lambda packets: [packet + bytes(16) for packet in packets],
+    "nothing after the last": lambda packets: [*(packet + bytes(16) for packet in packets[:-1]), packets[-1]],
+    "times": lambda packets: [bytes(4) + packet for packet in packets],
+    "two films": lambda packets: [*packets, *packets],
+}
+
+
+@pytest.mark.parametrize("shape", TS_SOUND)
+def test_a_transport_stream_of_a_rare_shape_is_not_called_damaged(
+    shape: str, films: dict[str, bytes], tmp_path: Path
+) -> None:
+    whole = films[".ts"]
+    (tmp_path / "in.ts").write_bytes(
+        b"".join(TS_SOUND[shape]([whole[at : at + 188] for at in range(0, len(whole), 188)]))
+    )
+    with FilmReader(tmp_path / "in.ts") as reader:
+        frames = sum(1 for _ in reader.pictures())
+        assert frames in (50, 100)
+        assert reader.damage(frames) is None
+
+
+@pytest.mark.parametrize("harm", ["cut", "hole", "zeros", "noise", "bit"])
+def test_pages_that_an_ogg_film_lacks_are_told(
+    harm: str, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    """FFmpeg steps over pages with a wrong checksum, and says nothing."""
+    film, content = tmp_path / "in.ogv", bytearray(films[".ogv"])
+    middle = len(content) // 2
+    if harm == "bit":
+        content[middle] ^= 1
+    else:
+        end = len(content) if harm == "cut" else middle + 1500
+        put = {"zeros": bytes(1500), "noise": random.Random(1).randbytes(1500)}
+        content[middle:end] = put.get(harm, b"")
+    film.write_bytes(content)
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert outcome.code == 0
+    assert frames < 50
+    assert re.search(rf"damaged; {frames} of \d+ frames decoded", "\n".join(outcome.err))
+
+
+def ogg_pages(content: bytes) -> list[bytes]:
+    pages = []
+    while content:
+        size = 27 + content[26] + sum(content[27 : 27 + content[26]])
+        pages.append(content[:size])
+        content = content[size:]
+    return pages
+
+
+def test_a_page_that_is_missing_whole_is_told(films: dict[str, bytes], tmp_path: Path, run_cli: RunCli) -> None:
+    pages = ogg_pages(films[".ogv"])
+    del pages[len(pages) // 2]
+    (tmp_path / "in.ogv").write_bytes(b"".join(pages))
+    outcome = run_cli("video", tmp_path / "in.ogv", tmp_path / "out.mkv", "--style", "none")
+    assert [line for line in outcome.err if "damaged" in line]
+
+
+def test_an_ogg_film_of_a_broadcast_is_not_called_damaged(
+    films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    """Its first pages, then those from when somebody tuned in until he went: others are missing at either end."""
+    pages = ogg_pages(films[".ogv"])
+    heads = [page for page in pages if page[6:14] == bytes(8)]
+    shown = pages[len(heads) :]
+    (tmp_path / "in.ogv").write_bytes(b"".join(heads + shown[len(shown) // 3 : -1]))
+    outcome = run_cli("video", tmp_path / "in.ogv", tmp_path / "out.mkv", "--style", "none")
+    assert 10 < len(frame_times(tmp_path / "out.mkv")) < 50
+    assert not [line for line in outcome.err if "damaged" in line]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"", b"TAG" + bytes(125)), (b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128), b"")],
+    ids=["a tag at the end", "a tag before it"],
+)
+def test_an_ogg_film_with_something_around_it_is_not_called_damaged(
+    before: bytes, after: bytes, films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    (tmp_path / "in.ogv").write_bytes(before + films[".ogv"] + after)
+    outcome = run_cli("video", tmp_path / "in.ogv", tmp_path / "out.mkv", "--style", "none")
+    assert len(frame_times(tmp_path / "out.mkv")) == 50
+    assert not [line for line in outcome.err if "damaged" in line]
+
+
 SOUND = {  # what is rare and still as it should be
     "live.webm": ("libvpx-vp9", "-f", "webm", "-live", "1"),
     "dash.mp4": ("libx264", "-f", "mp4", "-movflags", "dash+frag_keyframe"),
@@ -502,6 +666,9 @@ SOUND = {  # what is rare and still as it should be
     "motion.avi": ("mjpeg",),
     "index.flv": ("flv", "-flvflags", "add_keyframe_index"),
     "live.flv": ("flv", "-f", "flv", "-flvflags", "no_duration_filesize"),
+    "small.wmv": ("wmv2", "-packet_size", "1000"),
+    "tiny.ogv": ("libtheora", "-page_duration", "20000"),
+    "large.ogg": ("libvpx", "-page_duration", "9000000"),
 }
 
 

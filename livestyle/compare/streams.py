@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from av.stream import Disposition
@@ -13,7 +15,7 @@ from ..media.streams_tags import OUTDATED
 from .check import Check, check, skipped
 from .facts import Facts
 from .picture import milliseconds, moved_by, tick_of
-from .tracks import Track, heard
+from .tracks import Text, Track, heard
 
 _ISO = (".mp4", ".m4v", ".mov")
 _KEPT_BY_MP4 = ("title", "artist", "album", "comment", "genre", "date", "copyright")  # what QuickTime has a name for
@@ -117,9 +119,11 @@ def _subtitles(a: Facts, b: Facts) -> Check:
 def _difference_of_texts(a: Track, b: Track, moved: Fraction) -> str | None:
     if not a.texts and not b.texts:  # pictures
         return None if a.digest == b.digest else "not the same bytes"
+    grain = max(a.tick, b.tick, _WORD_TICK)
+    if b.codec == "mov_text" and b.texts and _overlap(a.texts) and _shows_the_same(a.texts, b.texts, moved, grain):
+        return None
     if len(a.texts) != len(b.texts):
         return f"{len(a.texts)} entries -> {len(b.texts)}"
-    grain = max(a.tick, b.tick, _WORD_TICK)
     for number, (before, after) in enumerate(zip(a.texts, b.texts, strict=True), 1):
         if before[2].split() != after[2].split():
             return f"entry {number}: '{' '.join(before[2].split())}' -> '{' '.join(after[2].split())}'"
@@ -128,6 +132,37 @@ def _difference_of_texts(a: Track, b: Track, moved: Fraction) -> str | None:
                 f"{float(after[0]):.3f} s, {float(after[1]):.3f} s long"
             )
     return None
+
+
+def _overlap(texts: list[Text]) -> bool:
+    """Whether two are shown at once: mp4 has one at a time and cuts them into pieces, of which some say both."""
+    ordered = sorted(texts)
+    return any(start + length > following[0] for (start, length, _), following in pairwise(ordered))
+
+
+def _shows_the_same(before: list[Text], after: list[Text], moved: Fraction, grain: Fraction) -> bool:
+    """Whether the same words are shown from the same moments on."""
+    wanted, found = _shown(before, grain), _shown(after, grain)
+    return len(wanted) == len(found) and all(
+        words == others and abs(moment - start - moved) <= grain
+        for (start, words), (moment, others) in zip(wanted, found, strict=True)
+    )
+
+
+def _shown(texts: list[Text], grain: Fraction) -> list[tuple[Fraction, list[str]]]:
+    """All words shown at once and since when, whenever they change for longer than the grain."""
+    coming = deque(sorted(texts, key=lambda text: text[0]))
+    moments = sorted({moment for start, length, _ in texts for moment in (start, start + length)})
+    now: list[Text] = []
+    shown: list[tuple[Fraction, list[str]]] = []
+    for moment, following in pairwise([*moments, moments[-1] + 2 * grain]):
+        while coming and coming[0][0] <= moment:
+            now.append(coming.popleft())
+        now = [text for text in now if text[0] + text[1] > moment]
+        words = [word for *_, text in now for word in text.split()]
+        if following - moment > grain and (not shown or shown[-1][1] != words):
+            shown.append((moment, words))
+    return shown
 
 
 def _chapters(a: Facts, b: Facts) -> Check:

@@ -18,6 +18,7 @@ from ..media.reader import open_film
 from ..media.run_up import run_up
 from ..media.streams_roles import codec_name
 
+Text = tuple[Fraction, Fraction, str]  # a subtitle: start, length, words
 _TEXT = ("mov_text", "subrip", "webvtt", "ass", "ssa", "text")
 _ASS_TAGS = re.compile(r"\{[^}]*\}")
 _ADTS_SYNC = 0xFFF  # the head AAC packets have in MPEG-TS and lose in mp4 and Matroska
@@ -36,7 +37,7 @@ class Track:
     start: Fraction | None = None
     end: Fraction | None = None
     longest: Fraction = Fraction(0)  # of its packets
-    texts: list[tuple[Fraction, Fraction, str]] = field(default_factory=list)  # start, length, words
+    texts: list[Text] = field(default_factory=list)
     _heard_from: Fraction = Fraction(-(10**9))
     _hash: Any = field(default_factory=hashlib.sha256)
 

@@ -1,6 +1,6 @@
 """Whether a film's file is put together as its kind is: damage that FFmpeg steps over without a word breaks that.
 
-Only the heads of elements are read, not what is in them.
+Only the heads of elements are read, not what is in them, unless they carry a checksum.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
+
+from .structure_packets import asf_is_whole, ogg_is_whole, transport_is_whole
 
 _MOST = 4_000_000  # elements, some ten hours of film; a file made of nothing else must not keep anyone waiting
 _HEAD = 16  # bytes, no less than the name and size of an element take
@@ -161,4 +163,7 @@ _WALKS: dict[str, Callable[[FileIO, int], bool]] = {
     "avi": _avi_is_whole,
     "flv": _flv_is_whole,
     "mov": _fragments_are_whole,
+    "asf": asf_is_whole,
+    "ogg": ogg_is_whole,
+    "mpegts": transport_is_whole,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import sys
@@ -15,6 +16,17 @@ from typing import Self
 
 _OLD = 60.0  # seconds without a write, where there are no locks, before a file can count as left behind
 _TRIES, _PAUSE = 50, 0.01  # seconds
+_LONGEST = 255  # bytes of a file's name
+_ADDED = 24  # bytes, the most that the name of a hidden file has besides the target's: dots, process and purpose
+
+
+def shortened(name: str, suffix: str = "") -> str:
+    """The target's name for one of its hidden files, which has the suffix too; a long one ends with its digest."""
+    coded, room = os.fsencode(name), _LONGEST - _ADDED - len(os.fsencode(suffix))
+    if len(coded) <= room:
+        return name
+    digest = hashlib.sha256(coded).hexdigest()[:8]
+    return coded[: room - len(digest)].decode("utf-8", "ignore") + digest
 
 
 class AllOrNothing(ABC):
@@ -58,7 +70,7 @@ class Temporary:
     def __init__(self, target: Path, folder: Path | None = None) -> None:
         self._target = target
         remove_stale(target)
-        self.path = (folder or target.parent) / f".{target.stem}.{os.getpid()}.part{target.suffix}"
+        self.path = (folder or target.parent) / f".{_stem(target)}.{os.getpid()}.part{target.suffix}"
         self._file: int | None = open_locked(self.path)
 
     def publish(self) -> None:
@@ -81,9 +93,13 @@ class Temporary:
         self._file = None
 
 
+def _stem(target: Path) -> str:
+    return shortened(target.stem, target.suffix)
+
+
 def remove_stale(target: Path) -> list[Path]:
     """Removes what dead writers of this target left behind, and tells what; what is being written stays."""
-    name = re.compile(re.escape(f".{target.stem}.") + r"(\d+)\.part" + re.escape(target.suffix))
+    name = re.compile(re.escape(f".{_stem(target)}.") + r"(\d+)\.part" + re.escape(target.suffix))
     with contextlib.suppress(OSError):
         files = [(path, match) for path in target.parent.iterdir() if (match := name.fullmatch(path.name))]
         return [path for path, match in files if _removed(path, int(match[1]))]

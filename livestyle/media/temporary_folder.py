@@ -9,6 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from .temporary import shortened
+
 if sys.platform != "win32":
     import fcntl
 
@@ -62,7 +64,7 @@ class TemporaryFolder:
 
 
 def _hidden(target: Path, pid: int, kind: str) -> Path:
-    return target.with_name(f".{target.name}.{pid}.{kind}")
+    return target.with_name(f".{shortened(target.name)}.{pid}.{kind}")
 
 
 def _locked(path: Path) -> int | None:
@@ -82,7 +84,7 @@ def _tidy(target: Path) -> None:
     """Removes what dead writers of this target left behind; what is being written stays."""
     if sys.platform == "win32":
         return
-    name = re.compile(re.escape(f".{target.name}.") + r"\d+\.(part|old)")
+    name = re.compile(re.escape(f".{shortened(target.name)}.") + r"\d+\.(part|old)")
     with contextlib.suppress(OSError):
         for path in [path for path in target.parent.iterdir() if name.fullmatch(path.name) and path.is_dir()]:
             lock = _locked(path)
