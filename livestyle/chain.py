@@ -55,6 +55,7 @@ class Chain:
         self.governor: Governor | None = None
         self._look, self._fade_began = controls.look, 0.0
         self._seconds: float | None = None
+        self._style_is_new = False  # the skipping of the one before is not its own
         self._network = ""  # of the style chosen live
         self._last: Image | None = None
         self._proven: int | None = None  # the last style that could be painted
@@ -83,11 +84,17 @@ class Chain:
 
     def takes(self, index: int) -> bool:
         """Whether the camera's frame of that number is to be styled."""
-        return self.governor is None or self.governor.choice.takes(index)
+        changed = self._controls.look != self._look  # what a key did is to be seen at once
+        return changed or self.governor is None or self.governor.choice.takes(index)
 
     def observe(self, latency: float | None) -> None:
         """One more picture is out, so many seconds after its capture."""
-        if self.governor and self._seconds is not None and latency is not None:
+        if self.governor is None:
+            return
+        if self._seconds is None or self._style_is_new:
+            self._style_is_new = False
+            self.governor.end_skipping(self._clock())
+        elif latency is not None:
             self.governor.update(self._seconds, latency, self._clock())
 
     def _follow(self, look: Look, full: Size, now: float) -> None:
@@ -96,7 +103,7 @@ class Chain:
         if governed != self._governed:
             self._governed, self.governor, self._begun = governed, self._govern(*governed), False
         if (look.style, look.fade_from) != (self._look.style, self._look.fade_from):
-            self._fade_began = now
+            self._fade_began, self._style_is_new = now, True
             if look.fade_from is None and self._look.fade_from is None:
                 self._steady.reset()
         self._look = look

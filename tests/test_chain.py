@@ -248,6 +248,36 @@ def test_the_mask_is_mirrored_with_the_picture(make: Make, controls: Controls) -
     assert (styled[:, 81:] == 50).all()
 
 
+def skipping(chain: Chain) -> Chain:
+    """The chain, painting a picture of seconds, so that most of the camera's frames are skipped."""
+    chain(IMAGE)
+    assert chain.governor is not None
+    for second in range(20):
+        chain.governor.update(5.0, 5.0, second)
+    assert not chain.takes(1)
+    return chain
+
+
+@pytest.mark.parametrize(("action", "value"), [("style", "none"), ("style", "two"), ("strength", 0), ("freeze", True)])
+def test_a_change_of_style_and_pictures_without_a_network_end_the_skipping(
+    make: Make, controls: Controls, action: str, value: object
+) -> None:
+    chain = skipping(make())
+    controls.do(action, value)
+    assert chain.takes(1)  # what was done is to be seen at once
+    chain(IMAGE)
+    chain.observe(0.02)
+    assert chain.takes(1)
+
+
+def test_the_style_that_made_it_skip_goes_on_skipping(make: Make, controls: Controls) -> None:
+    chain = skipping(make())
+    controls.do("mirror")
+    chain(IMAGE)
+    chain.observe(0.02)
+    assert not chain.takes(1)
+
+
 def test_the_governor_hears_of_styled_pictures_only(make: Make, controls: Controls) -> None:
     heard: list[float] = []
 
