@@ -134,7 +134,15 @@ def run_live(
             if chain.governor:
                 meter.note(dropped=stats.dropped, size=chain.governor.choice.size, why=chain.governor.why)
 
-        stats = run(_counted(source, chain, meter), chain, write, live=True, on_frame=note)
+        stats = run(
+            _counted(source, chain, meter),
+            chain,
+            write,
+            live=True,
+            on_frame=note,
+            between=outputs.between,
+            stop=source.close,
+        )
     if outputs.failed:
         raise OutputError(outputs.failed)
     return stats, meter

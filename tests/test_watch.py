@@ -405,6 +405,18 @@ def test_closing_ends_the_iteration_though_a_read_is_blocked() -> None:
     eventually(lambda: not any(thread.name == "livestyle-camera" for thread in threading.enumerate()))
 
 
+def test_a_close_just_before_the_news_are_taken_is_heard() -> None:
+    source = World(Opening(playing(1))).watched()
+    clear = source._news.clear
+
+    def close_and_clear() -> None:
+        source.close()
+        clear()
+
+    source._news.clear = close_and_clear  # type: ignore[method-assign]
+    assert list(source) == []
+
+
 def test_no_thread_is_left_after_a_normal_end() -> None:
     camera = Blocking(frames=5)
     camera.unblock.set()

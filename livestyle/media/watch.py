@@ -116,8 +116,10 @@ class Watched:
 
     def __iter__(self) -> Iterator[Frame]:
         try:
-            while not self._closed:
+            while True:
                 self._news.clear()
+                if self._closed:  # looked at after the news are taken, or close() could go unheard for a second
+                    return
                 now, ended = self._clock(), self._attempt is not None and self._attempt.ended
                 frame = self._look(now) or self._last_again(now)
                 if frame is not None:
