@@ -132,7 +132,8 @@ def run_live(
 
         def note(stats: Stats) -> None:
             if chain.governor:
-                meter.note(dropped=stats.dropped, size=chain.governor.choice.size, why=chain.governor.why)
+                size, why = chain.governor.choice.size, chain.governor.why
+                meter.note(dropped=stats.dropped, size=size, why=why, device=chain.device)
 
         stats = run(
             _counted(source, chain, meter),
