@@ -52,7 +52,7 @@ class LiveOptions:
     """
 
     camera: str = "0"
-    camera_size: Size | None = None
+    camera_size: Size | int | None = None
     camera_fps: float | None = None
     give_up: float | None = None
     size: Size | int | None = None
