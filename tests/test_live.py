@@ -114,6 +114,16 @@ def test_a_value_that_makes_no_sense_is_a_usage_error(option: str, value: str, r
     assert option in outcome.err[-1]
 
 
+def test_text_for_a_number_is_told_what_to_write(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVESTYLE_HOME", str(tmp_path))
+    (tmp_path / "config.toml").write_text('[cam]\nfps = "fast"\n')
+    outcome = run_cli("cam", "--camera", "pattern:64x48", "--style", "none", "--no-window")
+    assert outcome.code == 1
+    assert "fps = 'fast'" in outcome.err[-1] and "write a number, such as 30 (from 1 to 240)" in outcome.err[-1]
+
+
 def test_blanks_between_styles_are_no_styles(virtual_camera: Path, run_cli: RunCli) -> None:
     arguments = ["--styles", "starry,, none,", "--virtual", "--no-window", "--frames", "1"]
     assert run_cli("cam", "--camera", "pattern:64x48", "--style", "none", *arguments).code == 0
