@@ -13,7 +13,7 @@ from .governor import Choice, Governor, Networks
 from .masks import MaskedStyle, MaskSource
 from .media.picture import resize
 from .media.size import Size, fit
-from .palette import Palette
+from .palette import NO_NETWORK, Palette
 from .steady import Steady
 
 FADE_SECONDS = 1.0
@@ -32,6 +32,9 @@ class Chain:
         mask: who or what is styled; None for the whole picture.
         sides: numbers in the palette of the styles inside and outside the mask; None for the one chosen live.
         say: told of a style that fails and is left again, a line.
+
+    Attributes:
+        device: what ran the styles of the last picture.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class Chain:
         self.governor: Governor | None = None
         self._look, self._fade_began = controls.look, 0.0
         self._seconds: float | None = None
+        self._style_is_new = False  # the skipping of the one before is not its own
         self._network = ""  # of the style chosen live
         self._last: Image | None = None
+        self.device = ""
         self._proven: int | None = None  # the last style that could be painted
 
     def __call__(self, image: Image) -> Image:
@@ -78,16 +83,23 @@ class Chain:
             self._go_back(self._proven, error)
             return self(image)
         self._proven = look.style
+        self.device = self._device(look) if runs else NO_NETWORK
         self._seconds = self._clock() - began if runs else None
         return self._last
 
     def takes(self, index: int) -> bool:
         """Whether the camera's frame of that number is to be styled."""
-        return self.governor is None or self.governor.choice.takes(index)
+        changed = self._controls.look != self._look  # what a key did is to be seen at once
+        return changed or self.governor is None or self.governor.choice.takes(index)
 
     def observe(self, latency: float | None) -> None:
         """One more picture is out, so many seconds after its capture."""
-        if self.governor and self._seconds is not None and latency is not None:
+        if self.governor is None:
+            return
+        if self._seconds is None or self._style_is_new:
+            self._style_is_new = False
+            self.governor.end_skipping(self._clock())
+        elif latency is not None:
             self.governor.update(self._seconds, latency, self._clock())
 
     def _follow(self, look: Look, full: Size, now: float) -> None:
@@ -96,7 +108,7 @@ class Chain:
         if governed != self._governed:
             self._governed, self.governor, self._begun = governed, self._govern(*governed), False
         if (look.style, look.fade_from) != (self._look.style, self._look.fade_from):
-            self._fade_began = now
+            self._fade_began, self._style_is_new = now, True
             if look.fade_from is None and self._look.fade_from is None:
                 self._steady.reset()
         self._look = look
@@ -111,6 +123,10 @@ class Chain:
         return look.strength > 0 and (
             self._mask is not None or look.fade_from is not None or any(self._palette.networks(s) for s in styles)
         )
+
+    def _device(self, look: Look) -> str:
+        styles = [look.style if side is None else side for side in self._sides] if self._mask else [look.style]
+        return next((self._palette.device_of(style) for style in styles if self._palette.networks(style)), NO_NETWORK)
 
     def _painted(self, original: Image, target: Image) -> Image:
         assert self.governor is not None

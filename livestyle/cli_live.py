@@ -31,11 +31,18 @@ class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 
 class FiniteRange(click.FloatRange):
-    """A number; click's own range lets `nan` and `inf` through."""
+    """A number; click's own range lets `nan` and `inf` through, and says of text that it is no \"float range\"."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            float(value)
+        except ValueError:
+            self.fail(f"{value!r}: write a number, such as {self._example()}", param, ctx)
         number = super().convert(value, param, ctx)
         return number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number", param, ctx)
+
+    def _example(self) -> str:
+        return f"30 (from {self.min or 0:g} to {self.max:g})" if self.max else "30"
 
 
 _CAMERA_HELP = "A number, name, device, film, address, pattern or screen."
@@ -45,7 +52,7 @@ def _cam_options(command: Callable[..., Any]) -> Callable[..., Any]:
     port = click.IntRange(0, 65535)
     options = [
         click.option("--camera", default="0", show_default=True, help=_CAMERA_HELP),
-        click.option("--camera-size", type=SizeType(), help="Asked of the camera, WxH."),
+        click.option("--camera-size", type=SizeType(), help="Asked of the camera: WxH, or its long side."),
         click.option("--camera-fps", type=FiniteRange(0, min_open=True), help="Asked of the camera."),
         click.option("--give-up", type=FiniteRange(0), help="End after so many seconds without a picture."),
         style_options,

@@ -24,6 +24,7 @@ WARM_UP_FRAMES = 5  # at the start
 TOLERATED = 0.07  # share of frames over the limit that is borne: p95 lets 0.05 be, and luck needs some room
 CREEPING = 10.0  # frames over the limit beyond that share (Page's cumulative sum, 1954): a load, no run of bad luck
 SPIKES_UNDER = 0.5  # of the limit: a median below it says that the p95 is spikes, which no smaller size cures
+IDLE = 0.25  # of a camera frame's time: OVERLOAD_FRAMES on end that cost no more, and no frame needs to be skipped
 
 DOWN_FIT = 0.8  # of the limit: where a way down aims, for what it has measured is a few frames
 UP_FIT = 0.77  # of the limit: the way up keeps 23 %, as much as a load that varies by 20 % takes
@@ -102,6 +103,7 @@ class Governor:
         self._over_since: float | None = None
         self._over_frames = 0
         self._over_sum = 0.0
+        self._idle_frames = 0
         self._calm_s = CALM_S
         self._calm_from: float | None = None
         self._failed: dict[int, tuple[float, float]] = {}  # step -> (median seconds, when)
@@ -130,10 +132,15 @@ class Governor:
     def update(self, engine: float, latency: float, now: float) -> Choice:
         """The choice after one more output frame: its seconds in the engine, and from capture to output.
 
-        Leave out frames that ran no network (frozen, strength 0): they say nothing about it.
+        For frames that ran no network (frozen, strength 0) call `end_skipping` instead: they say nothing about it.
         """
         if self._settling:
             self._settling -= 1
+            return self.choice
+        self._idle_frames = self._idle_frames + 1 if engine <= IDLE * self._camera_interval() else 0
+        if self._idle_frames >= OVERLOAD_FRAMES and self.choice.every > 1:
+            self._went_up = now
+            self.end_skipping(now)
             return self.choice
         self._calm_from = now if self._calm_from is None else self._calm_from
         self._window.append((now, engine, latency))
@@ -142,6 +149,10 @@ class Governor:
             self._checked = now
             self._look(now, overloaded)
         return self.choice
+
+    def end_skipping(self, now: float) -> None:
+        """Takes every camera frame again: what made it skip is over, such as a slow style."""
+        self._switch(self._rung(self._at), now)
 
     @property
     def why(self) -> str:
@@ -224,6 +235,7 @@ class Governor:
         self._window.clear()
         self._settling, self._measured = SETTLE_FRAMES, None
         self._over_since, self._over_frames, self._over_sum, self._calm_from = None, 0, 0.0, now
+        self._idle_frames = 0
 
     def _fits(self, step: int, tail: float, overhead: float, part: float) -> bool:
         """Whether a rung's p95, `tail` times its median, is within a part of its limit."""
@@ -237,14 +249,17 @@ class Governor:
 
     def _limit(self, step: int, overhead: float) -> float:
         """Seconds a frame may take in the engine: its share of the time, or what the latency leaves for it."""
-        camera_fps = self.camera_fps or self._fps
         every = self._choice(step).every
         if every > 1:
-            return every / camera_fps
-        interval = 1 / min(self._fps, camera_fps)
+            return every * self._camera_interval()
+        interval = max(1 / self._fps, self._camera_interval())
         if step == len(self._rungs) - 1:  # no smaller size is left to be quicker with, and skipping is none
             return interval
         return min(interval, max(self._max_latency - overhead, self._room()))
+
+    def _camera_interval(self) -> float:
+        """Seconds from one camera frame to the next."""
+        return 1 / (self.camera_fps or self._fps)
 
     def _room(self) -> float:
         return LEAST_ROOM * self._max_latency

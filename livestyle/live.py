@@ -52,7 +52,7 @@ class LiveOptions:
     """
 
     camera: str = "0"
-    camera_size: Size | None = None
+    camera_size: Size | int | None = None
     camera_fps: float | None = None
     give_up: float | None = None
     size: Size | int | None = None
@@ -132,9 +132,18 @@ def run_live(
 
         def note(stats: Stats) -> None:
             if chain.governor:
-                meter.note(dropped=stats.dropped, size=chain.governor.choice.size, why=chain.governor.why)
+                size, why = chain.governor.choice.size, chain.governor.why
+                meter.note(dropped=stats.dropped, size=size, why=why, device=chain.device)
 
-        stats = run(_counted(source, chain, meter), chain, write, live=True, on_frame=note)
+        stats = run(
+            _counted(source, chain, meter),
+            chain,
+            write,
+            live=True,
+            on_frame=note,
+            between=outputs.between,
+            stop=source.close,
+        )
     if outputs.failed:
         raise OutputError(outputs.failed)
     return stats, meter

@@ -73,6 +73,8 @@ class Outputs:
         self._screenshots = controls.screenshots
         self._recorder: Recorder | None = None
         self._asked: Recorder | None = None
+        self._shown: Frame | None = None  # in the window, without its words
+        self._words_shown = self._words()
         self._recorded = 0  # frames, of the present recording
         self.failed: str | None = None
         if record is not None and recorder is not None:
@@ -104,10 +106,23 @@ class Outputs:
         nowhere = self.failed is not None and not (self._sinks or self._window or self._recorder)
         return all(go_on) and not nowhere and not self._controls.quitting
 
+    def between(self) -> bool:
+        """While no frame comes: looks at the window's keys. False once the user has had enough."""
+        is_open = True
+        if self._window:
+            is_open = self._window.look()
+            if is_open and self._shown and self._words() != self._words_shown:
+                is_open = self._show(self._window, self._shown)
+        return is_open and not self._controls.quitting
+
+    def _words(self) -> tuple[frozenset[str], list[str]]:
+        """What is switched on, and the message, if its time is not over."""
+        return self._controls.on, [self._message] if self._message and self._clock() < self._message_ends else []
+
     def _show(self, window: Window, frame: Frame) -> bool:
-        on = self._controls.on
+        self._shown, self._words_shown = frame, self._words()
+        on, message = self._words_shown
         window.fill_screen("fullscreen" in on)
-        message = [self._message] if self._message and self._clock() < self._message_ends else []
         lines = help_lines() if "help" in on else self._meter.lines() if "statistics" in on else []
         if not (message or lines):
             return window.write(frame)

@@ -18,6 +18,7 @@ from .governor import Networks
 from .styles import shipped
 from .stylizer import Part, blend, compose, render
 
+NO_NETWORK = "no network runs"  # in place of a device
 _TIMED = (96, 160, 3)  # the shape of the picture that tells how much slower one network is than another
 
 
@@ -73,12 +74,15 @@ class Palette:
         }
         self._lighter_parts = {name: compose(name, network) for name in self._lighter.values()}
         self._costs: dict[int, Networks] = {}
-        first = [part.backend.device for part in self._parts[0] if part.backend]
-        self.device = first[0] if first else "no network runs"
+        self.device = self.device_of(0)
 
     def networks(self, style: int) -> int:
         """How many networks a style runs a frame."""
         return sum(part.backend is not None for part in self._parts[style])
+
+    def device_of(self, style: int) -> str:
+        """What really runs a style; loads its network if that has not been needed yet."""
+        return next((part.backend.device for part in self._parts[style] if part.backend), NO_NETWORK)
 
     def choices(self, style: int) -> Networks:
         """What a governor may choose from: the style's own network, then the lighter one there may be instead.

@@ -23,6 +23,10 @@ class Closed(Exception):
     """The mailbox was closed: nothing more will come, or nobody reads any more."""
 
 
+class Quiet(Exception):
+    """Nothing came in time."""
+
+
 class Handoff(Generic[T]):
     """A mailbox of bounded size between two threads.
 
@@ -49,10 +53,14 @@ class Handoff(Generic[T]):
             self._items.append(item)
             self._changed.notify_all()
 
-    def get(self) -> T:
-        """The oldest item. Once closed and empty, raises the error it was closed with, else Closed."""
+    def get(self, seconds: float | None = None) -> T:
+        """The oldest item; raises Quiet if none comes within that time.
+
+        Once closed and empty, raises the error it was closed with, else Closed.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._items))
+            if not self._changed.wait_for(lambda: self._closed or bool(self._items), seconds):
+                raise Quiet
             if not self._items:
                 raise self._error or Closed
             item = self._items.popleft()
@@ -77,6 +85,7 @@ class Handoff(Generic[T]):
 
 
 STAGES = ("source", "engine", "sink")
+LOOK_S = 0.01  # seconds without a frame until a live run looks for keys: of two within a look, Qt keeps the last
 MEASURED_FRAMES = 10_000  # the newest that a run keeps figures of: a camera may run for weeks
 
 
@@ -140,6 +149,8 @@ def run(
     patience: float | None = None,
     finish: Finish | None = None,
     on_frame: Callable[[Stats], object] | None = None,
+    between: Callable[[], object] | None = None,
+    stop: Callable[[], object] = lambda: None,
 ) -> Stats:
     """Every frame of `source`, styled and written in order; the source and the engine run in threads of their own.
 
@@ -147,7 +158,9 @@ def run(
     caller's thread; it ends the run by returning False. A failure in any stage is raised here, and no thread is left.
     `lanes` frames are in the engine at once: `stylize` is then called from as many threads. `finish` sees each frame
     and its styled image in order, and gives the image that is written. Raises Stalled if the source needs more than
-    `patience` seconds for a frame; its thread, perhaps blocked for ever, is then not waited for.
+    `patience` seconds for a frame; its thread, perhaps blocked for ever, is then not waited for. `between` is called in
+    the caller's thread while no frame comes, and ends the run as `write` does. `stop`, called before the threads are
+    waited for, makes a source end that may be long about its next frame.
     """
     stats = Stats()
     decoded: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
@@ -163,7 +176,7 @@ def run(
         for thread in threads:
             thread.start()
         watch.start()
-        for frame in styled:
+        for frame in _arriving(styled, between):
             with stats.measure("sink"):
                 go_on = write(frame)
             stats.count()
@@ -175,6 +188,7 @@ def run(
     finally:
         for handoff in (decoded, styled):
             handoff.close(discard=True)
+        stop()
         for thread in threads[1:] if watch.fired else threads:
             if thread.is_alive():  # Ctrl-C may come before it was started
                 thread.join()
@@ -200,6 +214,18 @@ def within(seconds: float, make: Callable[[], T]) -> T:
         if made.done():  # it is the error of `make` itself
             raise
         raise Stalled(_stall(seconds)) from None
+
+
+def _arriving(styled: Handoff[Frame], between: Callable[[], object] | None) -> Iterator[Frame]:
+    """What comes out, until the end or until `between`, called while nothing comes, says False."""
+    while True:
+        try:
+            yield styled.get(LOOK_S if between else None)
+        except Quiet:
+            if between and between() is False:
+                return
+        except Closed:
+            return
 
 
 def _stall(seconds: float) -> str:

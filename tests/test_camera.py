@@ -142,6 +142,23 @@ def test_mjpg_is_asked_for_where_the_picture_is_large(
     assert camera.asked.fourcc == asked
 
 
+@pytest.mark.parametrize(
+    ("formats", "pixels", "size"),
+    [
+        (WEBCAM.formats, 640, VGA),
+        (WEBCAM.formats, 1000, HD),
+        ((Format("YUYV", Size(640, 360), ()), Format("YUYV", VGA, ())), 700, VGA),
+        ((), 640, VGA),
+        ((), 1280, HD),
+    ],
+)
+def test_a_long_side_alone_asks_for_the_cameras_nearest_size(
+    formats: tuple[Format, ...], pixels: int, size: Size, install: Install
+) -> None:
+    camera, _ = opened(install(Capture()), CameraInfo(0, "", "HD Webcam", formats=formats), size=pixels)
+    assert camera.asked.size == size
+
+
 def test_nothing_is_asked_where_nothing_is_wanted(install: Install) -> None:
     capture = install(Capture())
     camera, _ = opened(capture)

@@ -15,7 +15,7 @@ from livestyle.errors import StyleError
 from livestyle.frame import Image
 from livestyle.governor import Governor, Networks
 from livestyle.media.size import Size
-from livestyle.palette import Palette
+from livestyle.palette import NO_NETWORK, Palette
 
 pytest.importorskip("cv2")
 IMAGE = gradient(160, 96)
@@ -29,6 +29,9 @@ class FakePalette(Palette):
 
     def networks(self, style: int) -> int:
         return int(style > 0)
+
+    def device_of(self, style: int) -> str:
+        return f"device {style}"
 
     def choices(self, style: int) -> Networks:
         return (("", 1.0),)
@@ -246,6 +249,51 @@ def test_the_mask_is_mirrored_with_the_picture(make: Make, controls: Controls) -
     controls.press("m")
     styled = make(mask=HalfMask(), sides=(None, 0))(IMAGE)
     assert (styled[:, 81:] == 50).all()
+
+
+def test_the_device_is_that_of_the_style_in_use(make: Make, controls: Controls) -> None:
+    chain, devices = make(), []
+    for action, value in (("style", "none"), ("style", "two"), ("strength", 0), ("strength", 1)):
+        controls.do(action, value)
+        chain(IMAGE)
+        devices.append(chain.device)
+    assert devices == [NO_NETWORK, "device 2", NO_NETWORK, "device 2"]
+
+
+def test_the_device_behind_a_mask_is_that_of_a_side_with_a_network(make: Make) -> None:
+    chain = make(mask=HalfMask(), sides=(0, 2))
+    chain(IMAGE)
+    assert chain.device == "device 2"
+
+
+def skipping(chain: Chain) -> Chain:
+    """The chain, painting a picture of seconds, so that most of the camera's frames are skipped."""
+    chain(IMAGE)
+    assert chain.governor is not None
+    for second in range(20):
+        chain.governor.update(5.0, 5.0, second)
+    assert not chain.takes(1)
+    return chain
+
+
+@pytest.mark.parametrize(("action", "value"), [("style", "none"), ("style", "two"), ("strength", 0), ("freeze", True)])
+def test_a_change_of_style_and_pictures_without_a_network_end_the_skipping(
+    make: Make, controls: Controls, action: str, value: object
+) -> None:
+    chain = skipping(make())
+    controls.do(action, value)
+    assert chain.takes(1)  # what was done is to be seen at once
+    chain(IMAGE)
+    chain.observe(0.02)
+    assert chain.takes(1)
+
+
+def test_the_style_that_made_it_skip_goes_on_skipping(make: Make, controls: Controls) -> None:
+    chain = skipping(make())
+    controls.do("mirror")
+    chain(IMAGE)
+    chain.observe(0.02)
+    assert not chain.takes(1)
 
 
 def test_the_governor_hears_of_styled_pictures_only(make: Make, controls: Controls) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scripted import INSTALLED, TIMEOUT, Scripted, only
 
-from livestyle.doctor import CHECKS, Check, Finding, System, own, packages, report, run_doctor
+from livestyle.doctor import _AGAIN, CHECKS, Check, Finding, System, own, packages, report, run_doctor
 
 # The whole
 
@@ -37,10 +37,10 @@ def test_a_check_that_fails_or_hangs_leaves_the_others_alone() -> None:
     findings = run_doctor(system=Scripted(), checks=[*checks, Check("last", lambda _: [fine])])
     never.set()
     assert findings == [
-        Finding("one", "unknown", "could not be checked (RuntimeError: a driver spoke)"),
-        Finding("two", "unknown", "could not be checked (it took too long)"),
-        Finding("three", "unknown", "could not be checked (it took too long)"),
-        Finding("four", "unknown", "could not be checked (RuntimeError: a driver spoke)"),
+        Finding("one", "unknown", "could not be checked (RuntimeError: a driver spoke)", _AGAIN),
+        Finding("two", "unknown", "could not be checked (it took too long)", _AGAIN),
+        Finding("three", "unknown", "could not be checked (it took too long)", _AGAIN),
+        Finding("four", "unknown", "could not be checked (RuntimeError: a driver spoke)", _AGAIN),
         fine,
     ]
 

@@ -276,6 +276,14 @@ def test_a_hopeless_engine_ends_small_with_skipping_and_no_waiting_then_recovers
     assert next(frame for frame in seen if frame.now > 150).choice == Choice(HD)
 
 
+def test_skipping_ends_within_a_few_frames_once_a_frame_costs_next_to_nothing() -> None:
+    governed = governor()
+    list(simulate(governed, engine(5, 0), 120))
+    assert governed.choice.every == MAX_EVERY
+    list(simulate(governed, lambda *_: 0.002, 6 * MAX_EVERY / 30))
+    assert governed.choice.every == 1
+
+
 def test_an_engine_of_many_seconds_skips_no_more_than_allowed() -> None:
     governed = governor()
     list(simulate(governed, engine(5, 0), 120))

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -24,7 +25,7 @@ from livestyle.errors import DeviceError
 from livestyle.frame import Frame
 from livestyle.governor import Governor
 from livestyle.latency import Meter
-from livestyle.live import _counted
+from livestyle.live import LiveOptions, _counted, run_live
 from livestyle.media.pattern import Pattern
 from livestyle.media.playback import Playback
 from livestyle.media.size import Size
@@ -111,6 +112,16 @@ def test_a_value_that_makes_no_sense_is_a_usage_error(option: str, value: str, r
     outcome = run_cli("cam", "--camera", "pattern:64x48", "--style", "none", "--no-window", option, value)
     assert outcome.code == 2
     assert option in outcome.err[-1]
+
+
+def test_text_for_a_number_is_told_what_to_write(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVESTYLE_HOME", str(tmp_path))
+    (tmp_path / "config.toml").write_text('[cam]\nfps = "fast"\n')
+    outcome = run_cli("cam", "--camera", "pattern:64x48", "--style", "none", "--no-window")
+    assert outcome.code == 1
+    assert "fps = 'fast'" in outcome.err[-1] and "write a number, such as 30 (from 1 to 240)" in outcome.err[-1]
 
 
 def test_blanks_between_styles_are_no_styles(virtual_camera: Path, run_cli: RunCli) -> None:
@@ -225,6 +236,19 @@ def test_a_film_as_camera_plays_at_its_own_pace(make_film: MakeFilm, monkeypatch
         frames = list(source)
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
     assert slept == pytest.approx([0, 0.04, 0.04, 0.32, 0.04])
+
+
+@pytest.mark.parametrize("every", [1, 60])
+def test_a_slow_source_and_skipping_do_not_delay_the_end(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Chain, "takes", lambda chain, index: index % every == 0)
+    controls = Controls(["none"])
+    options = LiveOptions("pattern:64x48@0.02" if every == 1 else "pattern:64x48@2", window=False, mjpeg_port=0)
+    quitter = threading.Timer(0.5, controls.do, ["quit"])
+    quitter.start()
+    began = time.monotonic()
+    stats, _ = run_live(options, Palette(["none"]), controls)
+    assert time.monotonic() - began < 0.5 + STOP_SECONDS  # a frame comes every 50 or 30 s
+    assert stats.frames <= 1
 
 
 @linux

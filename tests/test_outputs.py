@@ -31,10 +31,14 @@ class FakeSink:
     images: list[Image] = field(default_factory=list)
     closed: int = 0
     full: bool = False
+    is_open: bool = True
 
     def write(self, frame: Frame) -> bool | None:
         self.images.append(frame.image)
         return self.answer
+
+    def look(self) -> bool:
+        return self.is_open
 
     def fill_screen(self, full: bool) -> None:
         self.full = full
@@ -76,6 +80,32 @@ def test_one_sink_that_has_enough_ends_the_run_and_the_others_get_the_frame(make
 def test_quitting_ends_the_run(make: Make, controls: Controls) -> None:
     controls.press("q")
     assert not make(FakeSink()).write(frame())
+
+
+def test_quitting_and_a_closed_window_end_the_run_while_no_frame_comes(make: Make, controls: Controls) -> None:
+    window = FakeSink(True)
+    outputs = make(window=window)
+    assert outputs.between()
+    window.is_open = False
+    assert not outputs.between()
+    assert make().between()
+    controls.press("q")
+    assert not make().between()
+
+
+def test_what_a_key_did_is_shown_though_no_frame_comes(make: Make, controls: Controls) -> None:
+    window, now = FakeSink(True), [0.0]
+    outputs = make(window=window, clock=lambda: now[0])
+    outputs.write(frame())
+    outputs.between()
+    assert len(window.images) == 1  # nothing new to show
+    outputs.tell(controls.press("f"))
+    outputs.between()
+    assert window.full and (window.images[-1] != PLAIN).any()
+    now[0] = MESSAGE_SECONDS
+    outputs.between()
+    outputs.between()
+    assert len(window.images) == 3 and (window.images[-1] == PLAIN).all()
 
 
 def test_the_status_is_drawn_for_everyone(make: Make) -> None:

@@ -270,6 +270,26 @@ def test_write_returning_false_ends_the_run() -> None:
     assert stats.frames == 4
 
 
+def test_a_run_can_be_ended_while_no_frame_comes() -> None:
+    asked, released = iter([True, None, False]), threading.Event()
+
+    def slow() -> Iterator[Frame]:
+        yield from frames(1)
+        released.wait(30)
+
+    stats = run(slow(), identity, lambda frame: None, live=True, between=lambda: next(asked), stop=released.set)
+    assert (stats.frames, released.is_set(), next(asked, "all asked")) == (1, True, "all asked")
+
+
+def test_an_error_of_time_from_the_source_is_not_taken_for_quiet() -> None:
+    def slow() -> Iterator[Frame]:
+        yield from frames(1)
+        raise TimeoutError("the camera's own")
+
+    with pytest.raises(TimeoutError, match="the camera's own"):
+        run(slow(), identity, lambda frame: None, live=True, between=lambda: None)
+
+
 def test_on_frame_sees_each_frame_counted() -> None:
     counts: list[int] = []
     run(frames(4), identity, lambda frame: None, on_frame=lambda stats: counts.append(stats.frames))

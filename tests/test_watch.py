@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import http.server
 import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +22,7 @@ from hypothesis import strategies as st
 from livestyle.errors import DeviceError
 from livestyle.frame import Frame, Image
 from livestyle.media.attempt import Attempt
+from livestyle.media.playback import NetworkStream
 from livestyle.media.size import Size
 from livestyle.media.watch import BACK_OFF, Watched
 
@@ -335,6 +340,71 @@ def test_a_film_ends_and_may_pause() -> None:
     assert world.now - 1000 == pytest.approx(30.1, abs=0.1)
 
 
+class StallingServer:
+    """A web server whose film stops on the way, its connection open."""
+
+    def __init__(self, film: bytes, given: int) -> None:
+        self.over = over = threading.Event()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(film)))
+                self.end_headers()
+                self.wfile.write(film[:given])
+                self.wfile.flush()
+                over.wait(30)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._server.server_port}/film.mp4"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        self.over.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def noise_film(tmp_path: Path) -> bytes:
+    """Four seconds that cannot be made small, its index first."""
+    path, random = tmp_path / "noise.mp4", np.random.default_rng(0)
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for _ in range(100):
+            image = random.integers(0, 256, (96, 160, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+def test_a_film_of_the_network_that_stalls_is_held_with_a_word_within_a_second(noise_film: bytes) -> None:
+    pictures = 0
+    server = StallingServer(noise_film, len(noise_film) // 4)
+    with closing(server), Watched(lambda: NetworkStream(server.address)) as source:
+        for _ in source:
+            if source.status:
+                break
+            pictures += 1
+        silent = time.monotonic() - source._heard
+        assert source.status == "no picture"
+    assert pictures > 5
+    assert 0.8 <= silent < 4  # FFmpeg itself would wait for 5
+
+
+def test_a_slow_film_of_the_network_has_no_patience_to_lose_while_its_frame_waits(noise_film: bytes) -> None:
+    with closing(StallingServer(noise_film, len(noise_film))) as server, NetworkStream(server.address) as stream:
+        patience: list[float | None] = []
+        stream._wait_until = lambda moment: patience.append(stream.patience)  # type: ignore[method-assign]
+        for _ in itertools.islice(stream, 3):
+            patience.append(stream.patience)  # still, for nobody has fetched the frame yet
+        assert patience == [None] * 6
+
+
 def test_a_mistake_in_the_program_is_not_taken_for_a_lost_camera() -> None:
     world = World(Opening([*playing(1), (1.0, ZeroDivisionError())]))
     with pytest.raises(ZeroDivisionError):
@@ -403,6 +473,18 @@ def test_closing_ends_the_iteration_though_a_read_is_blocked() -> None:
     camera.unblock.set()
     assert camera.closed.wait(10)
     eventually(lambda: not any(thread.name == "livestyle-camera" for thread in threading.enumerate()))
+
+
+def test_a_close_just_before_the_news_are_taken_is_heard() -> None:
+    source = World(Opening(playing(1))).watched()
+    clear = source._news.clear
+
+    def close_and_clear() -> None:
+        source.close()
+        clear()
+
+    source._news.clear = close_and_clear  # type: ignore[method-assign]
+    assert list(source) == []
 
 
 def test_no_thread_is_left_after_a_normal_end() -> None:

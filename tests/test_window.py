@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from livestyle.frame import Image
 from livestyle.media.grab import GrabbedScreen
 from livestyle.media.picture import read_image
 from livestyle.media.size import Size
-from livestyle.media.window import has_display, opening_size
+from livestyle.media.window import Window, has_display, opening_size
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 PATIENCE = 30.0  # seconds for what takes a moment on an idle machine
@@ -84,6 +85,41 @@ def test_a_key_ends_cam(key: str, screen: str, make_film: MakeFilm) -> None:
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "frames" in err
+
+
+def test_all_keys_since_the_last_look_are_passed_on_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = [*map(ord, "mc"), 0x10FFE1, ord("q")]  # with a Shift between, which is no key of ours
+    cv2 = SimpleNamespace(
+        **dict.fromkeys(("WINDOW_NORMAL", "WINDOW_KEEPRATIO", "WINDOW_GUI_NORMAL", "WND_PROP_VISIBLE"), 0),
+        **dict.fromkeys(("namedWindow", "resizeWindow"), lambda *_: None),
+        waitKeyEx=lambda _: codes.pop(0) if codes else -1,
+        getWindowProperty=lambda *_: 1.0,
+    )
+    monkeypatch.setattr("livestyle.media.window.has_display", lambda: True)
+    monkeypatch.setattr("livestyle.media.window.import_cv2", lambda: cv2)
+    pressed: list[str] = []
+    window = Window("livestyle", Size(64, 48), on_key=pressed.append)
+    assert window.look()
+    assert pressed == ["m", "c", "q"]
+    cv2.waitKeyEx = lambda _: ord("n")  # held down
+    assert window.look()
+
+
+@linux
+def test_quick_keys_count_though_the_frames_are_slow(screen: str) -> None:
+    with cam(Path("pattern:320x240@0.05"), screen, "--control", "0") as process:
+        url = next(line.split()[-1] for line in process.stderr or () if line.startswith("control port"))
+        window = xdotool(screen, "search", "--sync", "--onlyvisible", "--name", "^livestyle$").split()[0]
+        xdotool(screen, "windowfocus", "--sync", window)
+        xdotool(screen, "key", "--window", window, "--delay", "80", "m", "c", "k")
+
+        def states() -> list[object]:
+            state = json.load(urllib.request.urlopen(f"{url}state", timeout=PATIENCE))
+            return [state["mirror"], state["compare"], state["keep_color"]]
+
+        wait_for(lambda: states() == [True, True, 1.0])
+        press(screen, "q")
+        assert process.wait(15) == 0  # the next frame comes after 20 s
 
 
 def press_the_cross(screen: str, window: int) -> None:
@@ -175,7 +211,6 @@ def test_the_window_shows_the_picture_and_its_keys_change_it(
             return left > 120 > -120 > right
 
         wait_for(halves_are_right)
-        # One at a time: OpenCV's window keeps the last of several keys pressed within one frame.
         press(screen, "m")
         wait_for(lambda: state()["mirror"] is True)
         wait_for(lambda: colors(grab(screen, monkeypatch))[0] < -120)

@@ -74,6 +74,9 @@ def run_doctor(*, system: System | None = None, checks: Sequence[Check] = CHECKS
     return [_private(finding, home) for check in checks for finding in found[check.name]]
 
 
+_AGAIN = "run livestyle doctor again when the computer is less busy; if it stays so, report it with this line"
+
+
 class _Running:
     """A check under way on a thread of its own, which is left behind if it hangs."""
 
@@ -93,7 +96,7 @@ class _Running:
             self._found = [self._unknown(f"{type(error).__name__}: {error}")]
 
     def _unknown(self, why: str) -> Finding:
-        return Finding(self._check.name, "unknown", f"could not be checked ({' '.join(why.split())})")
+        return Finding(self._check.name, "unknown", f"could not be checked ({' '.join(why.split())})", _AGAIN)
 
     def result(self) -> list[Finding]:
         """What it found, once it has; waits until its time is over."""

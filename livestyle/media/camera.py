@@ -20,6 +20,7 @@ from .source import MICROSECOND, Closing, LiveSource, Say, say_nothing
 _COMPRESSED_FROM = 640 * 480  # pixels; what is larger does not fit through USB 2 uncompressed at full rate
 _DAMAGED = 30  # pictures in a row that do not decode, after which the camera is given up
 _SLOW_SECONDS = 2.0  # of too few frames before it is told: this computer may just have been busy
+_WIDE_FROM = 960  # pixels of the width; smaller pictures are usually 4:3, larger ones 16:9
 _USUAL_FPS = 30.0  # for a camera that does not tell
 
 
@@ -43,7 +44,7 @@ class Camera(Closing):
 
     Args:
         camera: which one, as `list_cameras` has it.
-        size, fps: asked of it; None for its default.
+        size, fps: asked of it, the size also by its long side; None for its default.
         say: hears what was measured after the first second, and a warning when it gives less than asked.
 
     Attributes:
@@ -59,7 +60,7 @@ class Camera(Closing):
         self,
         camera: CameraInfo,
         *,
-        size: Size | None = None,
+        size: Size | int | None = None,
         fps: float | None = None,
         say: Say = say_nothing,
         clock: Callable[[], float] = time.monotonic,
@@ -69,6 +70,7 @@ class Camera(Closing):
         self.name = f'camera {camera.number} "{camera.name}"'
         # A virtual camera stands still whenever its owner shows a still picture; a sensor is never without noise.
         self.stillness: float | None = None if camera.driver == LOOPBACK else 1.0
+        size = _with_long_side(size, camera) if isinstance(size, int) else size
         self.asked = Mode(_pixel_format(camera, size), size, fps)
         self._capture = self._open()
         self._ask()
@@ -186,6 +188,14 @@ class Camera(Closing):
         self._capture.release()
 
 
+def _with_long_side(pixels: int, camera: CameraInfo) -> Size:
+    """The camera's own size whose long side is nearest, of several the largest; a usual shape if it does not tell."""
+    sizes = [offer.size for offer in camera.formats]
+    if not sizes:
+        return Size(pixels, round(pixels * (9 / 16 if pixels >= _WIDE_FROM else 3 / 4)))
+    return min(sizes, key=lambda size: (abs(max(size) - pixels), -size.width * size.height))
+
+
 def _pixel_format(camera: CameraInfo, size: Size | None) -> str:
     """MJPG for a large picture where the camera has it, or does not tell what it has; else the driver's choice."""
     if size is None or size.width * size.height <= _COMPRESSED_FROM:
@@ -195,7 +205,7 @@ def _pixel_format(camera: CameraInfo, size: Size | None) -> str:
 
 
 def open_camera(
-    source: str, *, size: Size | None = None, fps: float | None = None, say: Say = say_nothing
+    source: str, *, size: Size | int | None = None, fps: float | None = None, say: Say = say_nothing
 ) -> LiveSource:
     """Anything that gives frames live.
 

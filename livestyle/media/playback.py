@@ -88,7 +88,7 @@ class NetworkStream(_Paced):
         except (av.FFmpegError, OSError) as error:
             raise DeviceError(f"{self._name}: cannot be opened ({_reason(error)})") from None  # it has the password
         self._film = address.startswith("http") and self._container.duration is not None
-        self.patience = None if self._film else READ_SECONDS
+        self._reading = True
         try:
             self._open()
         except BaseException:
@@ -108,6 +108,11 @@ class NetworkStream(_Paced):
             raise DeviceError(f"{self._name}: no frame of it can be decoded")
         self.frame_size = Size(first.width, first.height)
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
+
+    @property
+    def patience(self) -> float | None:
+        """None while a film's frame waits for its time, which may be long: nothing is read then, so nothing is late."""
+        return READ_SECONDS if self._reading else None
 
     def describe(self) -> str:
         """One line: what it is and what it gives."""
@@ -138,10 +143,12 @@ class NetworkStream(_Paced):
             if picture is None or image is None:
                 return
             if self._film and picture.time is not None:
+                self._reading = False
                 self._wait_until(started + picture.time)
                 captured = time.monotonic()
             self.frame_size = Size(picture.width, picture.height)
             yield Frame(image, int((captured - started) * 1e6) * MICROSECOND, index, captured=captured)
+            self._reading = True  # only now that the frame is fetched: it may have come after a long time
             index += 1
 
     def _release(self) -> None:

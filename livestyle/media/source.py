@@ -28,7 +28,7 @@ class LiveSource(Protocol):
     Attributes:
         frame_size: of the newest frame; it may change on the way.
         rate: frames per second a sink should reckon with.
-        patience: seconds without a frame after which it is lost; None where gaps are normal (a film).
+        patience: seconds without a frame after which it is lost; None where, or as long as, gaps are normal (a film's).
         stillness: seconds of one picture, bit for bit, after which it is lost; None where that is normal.
     """
 

@@ -116,8 +116,10 @@ class Watched:
 
     def __iter__(self) -> Iterator[Frame]:
         try:
-            while not self._closed:
+            while True:
                 self._news.clear()
+                if self._closed:  # looked at after the news are taken, or close() could go unheard for a second
+                    return
                 now, ended = self._clock(), self._attempt is not None and self._attempt.ended
                 frame = self._look(now) or self._last_again(now)
                 if frame is not None:
@@ -142,25 +144,26 @@ class Watched:
         error = attempt.error  # before the frames: what came before it is not lost
         if attempt.source is not None and attempt.source is not self._source:
             self._source, self._heard = attempt.source, now
+        patience = self._patience()  # before the frame: a film's, once it reads again, is that after the frame
         frame = attempt.take()
         if frame is not None:
             return self._received(frame, now)
         if error is not None and not isinstance(error, LivestyleError | OSError):
             raise error
-        fault = str(error) if error is not None else self._fault(attempt, now)
+        fault = str(error) if error is not None else self._fault(attempt, now, patience)
         if fault:
             self._lose(fault, now)
         return None
 
-    def _fault(self, attempt: Attempt, now: float) -> str | None:
+    def _fault(self, attempt: Attempt, now: float, patience: tuple[float, float]) -> str | None:
         """What is wrong with an attempt that gives no frame now; None if it may still come."""
         if attempt.source is None:
             return "camera: does not open" if now - self._began >= OPENING else None
-        notice, patience = self._patience()
+        notice, lost = patience
         if attempt.ended or now - self._heard < notice:
             return None
         self.status = self.status or "no picture"
-        return "camera: gives no picture" if now - self._heard >= patience else None
+        return "camera: gives no picture" if now - self._heard >= lost else None
 
     def _patience(self) -> tuple[float, float]:
         """Seconds without a frame until it is told and until it is lost; more than between a slow source's frames."""

@@ -24,6 +24,7 @@ _NAMED_KEYS = {
 }
 LARGEST = Size(1280, 720)  # pixels of a window at first; many screens have 1366x768
 _X_PORT, _X_PATIENCE = 6000, 2.0  # the first display's; seconds
+MOST_KEYS = 32  # taken at once: one that is held down must not stop the picture
 _MODIFIERS = 0xFFFF0000  # Shift, num lock and the like, as GTK adds them above the key
 
 
@@ -94,11 +95,18 @@ class Window:
         self._cv2.resizeWindow(title, *opening_size(size))
 
     def write(self, frame: Frame) -> bool:
-        """Shows a frame and passes the last key on; False once the user has closed the window."""
+        """Shows a frame and passes the keys on; False once the user has closed the window."""
         self._cv2.imshow(self._title, self._cv2.cvtColor(frame.image, self._cv2.COLOR_RGB2BGR))
-        key = key_name(self._cv2.waitKeyEx(1))
-        if key:
-            self._on_key(key)
+        return self.look()
+
+    def look(self) -> bool:
+        """Passes on the keys pressed since the last time; False once the user has closed the window."""
+        for _ in range(MOST_KEYS):
+            code = self._cv2.waitKeyEx(1)
+            if code < 0:
+                break
+            if key := key_name(code):
+                self._on_key(key)
         return self._is_open()
 
     def fill_screen(self, full: bool) -> None:
