@@ -14,7 +14,7 @@ from .errors import InputError
 if TYPE_CHECKING:
     from .training.recipe import Recipe
 
-CONTENT_GOAL = 0.7  # the content loss at which paintings are recognised and faces still are
+CONTENT_GOAL = 0.9  # where paintings are recognised and faces still are; the styles that ship have 0.7 to 1.3
 _LENGTHS = ("quality", "minutes", "iterations")  # at most one
 _NOT_IN_RECIPES = {"recipe", "paintings", "paintings_folder", "photos", "out", "checkpoint", "resume", "logs"}
 _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}

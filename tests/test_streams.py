@@ -206,7 +206,7 @@ def test_a_film_on_a_web_server_keeps_its_pace_and_ends(make_film: MakeFilm, mon
         frames = list(source)
     assert len(frames) == 24  # the first one was decoded at opening
     assert frames[-1].captured - 100 == pytest.approx(24 / 25, abs=0.001)
-    assert source.patience is None
+    assert source.patience == playback.READ_SECONDS  # no frame waits for its time any more
 
 
 @pytest.mark.parametrize("scheme", ["http", "rtsp"])

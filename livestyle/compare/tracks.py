@@ -13,10 +13,10 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
-from ..media.packets import packets_of
+from ..media.packets import film_packets
 from ..media.reader import open_film
 from ..media.run_up import run_up
-from ..media.streams_roles import codec_name
+from ..media.streams_roles import codec_name, main_video
 
 Text = tuple[Fraction, Fraction, str]  # a subtitle: start, length, words
 _TEXT = ("mov_text", "subrip", "webvtt", "ass", "ssa", "text")
@@ -94,7 +94,7 @@ def heard(path: Path, number: int) -> tuple[Fraction | None, Fraction | None]:
     start = end = None
     with open_film(path) as container:
         track = container.streams.audio[number]
-        for packet in packets_of(container, [track], lambda: None):
+        for packet in film_packets(container, [track], main_video(container), lambda: None):
             try:
                 frames = packet.decode()
             except av.FFmpegError:
