@@ -179,6 +179,16 @@ def test_moving_black_and_white_do_not_wrap_around(level: int) -> None:
     assert max(int(step.max()) for step in steps) < 128
 
 
+def test_a_moving_picture_that_flashes_stays_between_its_levels() -> None:
+    """The past is further away than eight bits with a sign hold."""
+    wide = scene(0, WIDTH + 120, HEIGHT)
+    images = [np.ascontiguousarray(wide[:, 3 * t : 3 * t + WIDTH]) for t in range(8)]
+    styled = [np.full_like(image, 255 if t % 2 else 60) for t, image in enumerate(images)]
+    outputs = run(images, styled, 1.0)
+    assert any((o != s).any() for o, s in zip(outputs, styled, strict=True))  # they were blended
+    assert min(int(output.min()) for output in outputs) >= 60
+
+
 def test_a_change_too_slow_to_see_from_frame_to_frame_does_not_lag_far_behind() -> None:
     """A lamp dims a corner by a level a frame, the style by three: a blind blend would lag by 23 levels."""
     lamp = np.clip(1.5 - np.hypot(*np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))) / 80, 0, 1)[..., None]

@@ -172,6 +172,30 @@ def test_a_gap_in_sound_encoded_anew_stays_a_gap(ffmpeg: Ffmpeg, tmp_path: Path)
     assert onsets(tmp_path / "out.mov") == pytest.approx(onsets(film), abs=0.004)
 
 
+@pytest.mark.parametrize("source", ["in.avi", "in.mkv"])
+@pytest.mark.parametrize("target", ["out.mp4", "out.m4v", "out.mov"])
+@pytest.mark.parametrize(("channels", "layout"), [(2, "stereo"), (6, "5.1")])
+def test_channels_that_are_only_counted_are_named(
+    source: str, target: str, channels: int, layout: str, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film = tmp_path / source
+    ffmpeg(*picture(), *tone(), "-c:v", "mpeg4", "-c:a", "pcm_s16le", "-ac", str(channels), tmp_path / "first.avi")
+    ffmpeg("-i", tmp_path / "first.avi", "-c", "copy", film)
+    assert convert(film, tmp_path / target) == []
+    assert digest(tmp_path / target, 0) == digest(film, 0)
+    with av.open(str(tmp_path / target)) as container:
+        assert container.streams.audio[0].layout.name == layout
+
+
+@pytest.mark.parametrize(("layout", "kept"), [("5.1(side)", "5.1"), ("5.1", "5.1"), ("stereo", "stereo")])
+def test_surround_at_the_sides_stays_surround(layout: str, kept: str, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film = tmp_path / "in.mkv"
+    ffmpeg(*picture(), *tone(), "-af", f"aformat=channel_layouts={layout}", "-c:v", "libx264", "-c:a", "flac", film)
+    assert convert(film, tmp_path / "out.webm") == ["sound track 1 (flac) does not fit into webm and becomes opus"]
+    with av.open(str(tmp_path / "out.webm")) as container:
+        assert container.streams.audio[0].layout.name == kept
+
+
 def test_surround_stays_surround(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     film = tmp_path / "in.mkv"
     ffmpeg(*picture(), *tone(), "-c:v", "libx264", "-c:a", "wavpack", "-ac", "6", film)

@@ -134,6 +134,26 @@ def test_languages_are_spelt_as_quicktime_does(language: str, spelt: str, ffmpeg
             assert container.streams.video[0].language == expected
 
 
+@pytest.mark.parametrize(
+    ("language", "spelt", "quicktime"), [("de", "deu", "ger"), ("en-US", "eng", "eng"), ("zh-Hans", "zho", "chi")]
+)
+def test_languages_of_two_letters_or_a_region_become_three(
+    language: str, spelt: str, quicktime: str, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film = tmp_path / "in.mkv"
+    ffmpeg(*picture(), "-c:v", "libx264", "-metadata:s:v:0", f"language={language}", film)
+    for target, expected in (("out.mp4", spelt), ("out.mov", quicktime), ("out.mkv", language)):
+        assert convert(film, tmp_path / target) == []
+        with av.open(str(tmp_path / target)) as container:
+            assert container.streams.video[0].language == expected
+
+
+def test_a_language_without_three_letters_is_named(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film = tmp_path / "in.mkv"
+    ffmpeg(*picture(), "-c:v", "libx264", "-metadata:s:v:0", "language=i-klingon", film)
+    assert convert(film, tmp_path / "out.mp4") == ["mp4 has no room for language=i-klingon; write an .mkv to keep that"]
+
+
 def test_a_language_that_quicktime_does_not_know_is_named(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     film = tmp_path / "in.mkv"
     ffmpeg(*picture(), "-c:v", "libx264", "-metadata:s:v:0", "language=fil", film)
@@ -226,11 +246,20 @@ def test_fonts_are_kept_or_left_out_with_a_word(ffmpeg: Ffmpeg, tmp_path: Path) 
 MARKS = ["default", "dub", "comment", "forced", "hearing_impaired", "visual_impaired", "original"]
 
 
-@pytest.mark.parametrize(("target", "lost"), [("out.mkv", set()), ("out.mp4", {"original"}), ("out.mov", {*MARKS[1:]})])
+LOST = {
+    "out.mkv": set[str](),
+    "out.mp4": {"original"},
+    "out.mov": {*MARKS[1:]},
+    "out.webm": {*MARKS} - {"default", "forced"},
+}
+
+
+@pytest.mark.parametrize(("target", "lost"), LOST.items())
 @pytest.mark.parametrize("mark", MARKS)
 def test_marks_are_kept_or_named(mark: str, target: str, lost: set[str], ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     film, wanted = tmp_path / "in.mkv", Disposition[mark]
-    sound = ("-f", "lavfi", "-i", "sine=d=1", "-map", "0", "-map", "1", "-map", "1", "-c:a", "aac")
+    sound = ("-f", "lavfi", "-i", "sine=d=1", "-map", "0", "-map", "1", "-map", "1", "-c:a")
+    sound += ("libopus" if target == "out.webm" else "aac",)
     marks = ("-disposition:v:0", "0", "-disposition:a:0", "0", "-disposition:a:1", mark, "-default_mode", "passthrough")
     ffmpeg(*picture(), *sound, "-c:v", "libx264", *marks, film)
     words = [f"{target[4:]} has no room for {mark}; write an .mkv to keep that"] if mark in lost else []

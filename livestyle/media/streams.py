@@ -26,7 +26,7 @@ from .streams_roles import codec_name, is_chapter_track, is_cover, main_video, t
 from .streams_subtitles import ConvertedSubtitles
 from .streams_tags import copy_tags, copy_track_tags
 
-_NAMING_CHANNELS = ("mp4", "mov", "ipod")  # they write which channel is which
+_NAMING_CHANNELS = ("mp4", "mov")  # they write which channel is which
 _MATROSKA = ("matroska", "webm")
 _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
 

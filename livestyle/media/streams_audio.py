@@ -92,12 +92,9 @@ def _settings(source: AudioStream, name: str) -> av.AudioCodecContext:
     """An encoder that has opened with the track's rate and channels, or the nearest that it takes."""
     rates = av.Codec(name, "w").audio_rates
     rate = source.sample_rate if not rates or source.sample_rate in rates else 48000
-    layouts = [source.layout.name.replace("(side)", ""), "mono" if source.channels == 1 else "stereo"]
-    if source.channels <= len(_LAYOUTS):  # also for one that only counts, or is rare
-        layouts.insert(1, _LAYOUTS[source.channels - 1])
-    if "(side)" in source.layout.name:
-        layouts.insert(0, source.layout.name)
-    for layout in layouts:
+    usual = _LAYOUTS[source.channels - 1 : source.channels]  # for channels only counted, at the sides, or rare
+    *others, last = dict.fromkeys([source.layout.name, *usual, "mono" if source.channels == 1 else "stereo"])
+    for layout in (*others, last):
         codec = av.CodecContext.create(name, "w")
         assert isinstance(codec, av.AudioCodecContext)
         formats = codec.codec.audio_formats or [source.format]
@@ -105,7 +102,7 @@ def _settings(source: AudioStream, name: str) -> av.AudioCodecContext:
         try:
             codec.open()
         except (ValueError, av.FFmpegError):
-            if layout is layouts[-1]:
+            if layout == last:
                 raise
         else:
             return codec
