@@ -29,10 +29,10 @@ _STYLE_WEIGHTS = (0.1, 20.0)  # where they may move
 
 
 def gram(features: Tensor) -> Tensor:
-    """(N, C, C) Gram matrices of (N, C, H, W), over the number of positions (Johnson 2016, eq. 3)."""
+    """(N, C, C) Gram matrices of (N, C, H, W), over the number of positions (Johnson 2016, eq. 3), in single precision."""
     # Over H*W only, not C*H*W: the losses below are relative, so a constant factor falls out.
     flat = features.flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+    return (flat @ flat.transpose(1, 2)).float() / flat.shape[2]
 
 
 def style_loss(features: Features, targets: Features) -> Tensor:
@@ -262,14 +262,16 @@ class Perceptual(nn.Module):
 
     def measure(self, styled: Tensor, x: Tensor, painting: Tensor) -> dict[str, Tensor]:
         """Unweighted (N,) `style`, `content`, `tv`, `beyond`, `blur`, `clouds`, `lattice`, `dots`; keeps nothing."""
-        features = {k: f.float() for k, f in self.network(styled, self.all_layers).items()}
+        features = self.network(styled, self.all_layers)
         with torch.no_grad():
-            photo = {k: f.float() for k, f in self.network(x, self.content_weights).items()}
+            photo = self.network(x, self.content_weights)
+        shown = {layer: features[layer].float() for layer in self.content_weights}
+        there = {layer: photo[layer].float() for layer in self.content_weights}
         targets = {layer: grams[painting] for layer, grams in self.targets.items()}
-        with torch.autocast(styled.device.type, enabled=False):  # or Gram matrices are rounded to bfloat16
+        with torch.autocast(styled.device.type, enabled=False):  # nothing more is rounded to bfloat16
             return {
                 "style": style_loss(features, targets),
-                "content": content_loss(features, photo, self.content_weights),
+                "content": content_loss(shown, there, self.content_weights),
                 "tv": total_variation(styled.float()),
                 "beyond": beyond_range(styled.float()),
                 "blur": blur_loss(styled.float(), x.detach()),

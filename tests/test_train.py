@@ -526,6 +526,19 @@ def test_a_draft_is_a_code_for_the_network_that_ships_or_a_network_of_its_own(
     assert (inspect(target).network == inspect(Path(LITE)).network) == of_ours
 
 
+@pytest.mark.parametrize(("more", "ships"), [([], True), (["--width", "16", "--start", "none"], False)])
+def test_a_johnson_begins_with_the_one_that_ships(
+    more: list[str], ships: bool, run_train: RunCli, tmp_path: Path
+) -> None:
+    target, started = tmp_path / "mine.onnx", Path(LITE).with_name("starry-johnson.onnx")
+    steps = ["--iterations", "1", "--batch", "1", "--crop", "64", "--learning-rate", "1e-6"]
+    code, _, errors = run_train("dots.png", *COMMON, "--net", "johnson", "--out", str(target), *more, small=steps)
+    assert (code, [line for line in errors if line.startswith("error")]) == (0, [])
+    image = gradient(47, 33)
+    near = np.abs(livestyle.load(target)(image).astype(int) - livestyle.load(started)(image)).mean() < 2
+    assert near == ships
+
+
 @pytest.mark.parametrize("more", [["--net", "johnson"], ["--start", "none"]])
 def test_a_code_needs_a_network(more: list[str], run_train: RunCli) -> None:
     code, _, errors = run_train("dots.png", *COMMON, *more, "--codes-only")
@@ -691,7 +704,7 @@ def test_two_lengths_are_a_usage_error(two: list[str], run_train: RunCli) -> Non
         (["dots.png", "--photos", "photos", "--out", "nowhere/a.onnx"], "nowhere does not exist"),
         (["dots.png", "--photos", "photos", "--checkpoint", "vgg.safetensors"], "not a checkpoint of this lite"),
         (["dots.png", "--net", "predictor", "--start", "none"], "give the lite style file it is to serve"),
-        (["dots.png", "--photos", "photos", "--net", "johnson", "--start", LITE], "only lite can be trained on"),
+        (["dots.png", "--photos", "photos", "--net", "johnson", "--start", LITE], "not a johnson network"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line_and_exit_1(

@@ -20,12 +20,13 @@ try:
     import torch
     from torch import nn
 
-    from exporters.from_onnx import load_lite
+    from exporters.from_onnx import load_lite, load_network
     from exporters.predictor import export_predictor
     from exporters.to_onnx import export_codes, export_onnx
 
     from ..data import STROKE_SIZE, load_painting, painting_notes
     from ..losses import LossWeights
+    from ..nets.johnson import Johnson
     from ..nets.lite import Lite
     from ..nets.predictor import Predicted
     from ..nets.vgg import load_loss_network
@@ -43,7 +44,7 @@ except ModuleNotFoundError as error:
 T = TypeVar("T")
 Say = Callable[[str], object]
 QUALITY = {"draft": 2.0, "good": 15.0, "best": 60.0}  # minutes
-SERVED = ("lite", "predictor")  # what can be trained for a network that is there
+STARTS = {"lite": NETWORK, "predictor": NETWORK, "johnson": NETWORK.with_name("starry-johnson.onnx")}  # what ships
 _FIRST_STYLE_WEIGHT = 3.0
 _NOTED = 12  # lines about paintings
 
@@ -91,12 +92,12 @@ def run_training(
     with gathered() as team:
         files = find_files(config.paintings[0].name, out, checkpoint, overwrite=overwrite, resume=resume, team=team)
         start = _starting_file(start, config, recipe)
-        if start is None and config.codes_only:
+        if config.codes_only and (start is None or config.net == "johnson"):
             if options["codes_only"]:
                 raise InputError("--codes-only: there is no network for the code; give a lite one with --start")
             config = replace(config, codes_only=False)  # a draft of a network of its own
         first = _start(start, config)
-        if isinstance(first, Lite):
+        if isinstance(first, Lite | Johnson):
             config = replace(config, net_options={k: v for k, v in first.config.items() if k != "styles"})
         report = Report(config, files, say if team.leads else lambda line: None, logs if team.leads else None)
         with report.hint_how_to_go_on():
@@ -295,21 +296,27 @@ def _losses(history: Sequence[dict[str, float]]) -> dict[str, str]:
 
 
 def _starting_file(start: Path | None, config: TrainConfig, recipe: Recipe | None) -> Path | None:
-    """What ships, for a lite of the usual shape and for a predictor; None to begin from nothing."""
-    if config.net == "predictor" or (config.net == "lite" and not recipe and not config.net_options):
-        start = start or NETWORK
+    """What ships, for a network of the usual shape and for a predictor; None to begin from nothing."""
+    if config.net == "predictor" or not (recipe or config.net_options):
+        start = start or STARTS[config.net]
     return None if start == Path("none") else start
 
 
-def _start(path: Path | None, config: TrainConfig) -> Lite | Predicted | None:
-    """The network of a style file: a style it holds keeps its code; a new one begins with what is predicted for its
-    painting or, in a network that does not ship, with the mean of all."""
+def _start(path: Path | None, config: TrainConfig) -> Lite | Predicted | Johnson | None:
+    """The network of a style file.
+
+    A style that a lite holds keeps its code; a new one begins with what is predicted for its painting or, in a network
+    that does not ship, with the mean of all.
+    """
     if path is None and config.net == "predictor":
         raise InputError("--net predictor: give the lite style file it is to serve with --start")
     if path is None:
         return None
-    if config.net not in SERVED:
-        raise InputError(f"--start {path}: only lite can be trained on, not {config.net}")
+    if config.net == "johnson":
+        net = load_network(path)
+        if not isinstance(net, Johnson):
+            raise InputError(f"--start {path}: not a johnson network; give one, or leave --net johnson out")
+        return net
     held = load_lite(path)
     if config.net == "predictor":
         pictures = [load_painting(one.path, stroke=SIDE / STROKE_SIZE) for one in config.paintings]
