@@ -35,7 +35,7 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
 @click.option(
     "--quality",
     type=click.Choice(["draft", "good", "best"]),
-    help="How long: 2, 15 or 60 minutes. Default: good. Or:",
+    help="How long: 1, 2 or 15 minutes. Default: good. Or:",
 )
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Train for so long.")
 @click.option("--iterations", type=click.IntRange(1), help="Train for so many steps, the same everywhere.")
@@ -95,7 +95,7 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     show_default=True,
     help="Against flicker, by made motion; 0 does without, in less time.",
 )
-@click.option("--batch", type=click.IntRange(1), default=4, show_default=True)
+@click.option("--batch", type=click.IntRange(1), default=2, show_default=True)
 @click.option(
     "--crop", type=click.IntRange(64), default=192, show_default=True, help="Side of a training crop, pixels."
 )

@@ -29,7 +29,7 @@ _STYLE_WEIGHTS = (0.1, 20.0)  # where they may move
 
 
 def gram(features: Tensor) -> Tensor:
-    """(N, C, C) Gram matrices of (N, C, H, W), over the number of positions (Johnson 2016, eq. 3), in single precision."""
+    """(N, C, C) Gram matrices of (N, C, H, W), over the number of positions (Johnson 2016, eq. 3); in float32."""
     # Over H*W only, not C*H*W: the losses below are relative, so a constant factor falls out.
     flat = features.flatten(2)
     return (flat @ flat.transpose(1, 2)).float() / flat.shape[2]

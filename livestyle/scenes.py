@@ -71,12 +71,12 @@ def _photograph(rng: np.random.Generator) -> Picture:
 
 def recoloured(picture: Picture, rng: np.random.Generator) -> Picture:
     """The picture in another light: hues turned, saturation, gamma and contrast changed; now and then upside down."""
-    hue, saturation, value = (np.asarray(channel, np.float32) for channel in picture.convert("HSV").split())
-    hue = hue + rng.normal(0, 25)
-    saturation = saturation * rng.uniform(0.4, 1.4)
-    value = 255 * (value / 255) ** np.exp(rng.normal(0, 0.35)) * rng.uniform(0.6, 1.1)
-    channels = [(hue % 256), saturation.clip(0, 255), value.clip(0, 255)]
-    changed = Image.merge("HSV", [Image.fromarray(c.astype(np.uint8)) for c in channels]).convert("RGB")
+    level = np.arange(256, dtype=np.float32)
+    hue = (level + rng.normal(0, 25)) % 256
+    saturation = level * rng.uniform(0.4, 1.4)
+    value = 255 * (level / 255) ** np.exp(rng.normal(0, 0.35)) * rng.uniform(0.6, 1.1)
+    tables = np.concatenate([hue, saturation.clip(0, 255), value.clip(0, 255)]).astype(np.uint8)
+    changed = picture.convert("HSV").point(tables.tolist()).convert("RGB")
     return changed.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if rng.random() < 0.15 else changed
 
 

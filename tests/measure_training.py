@@ -1,6 +1,6 @@
 """What training without downloads costs: the photos and the loss network that ship beside real ones, as a table.
 
-    python tests/measure_training.py --data FOLDER [--iterations 400] [--judge-photos 200] [--minutes 2 15 60]
+    python tests/measure_training.py --data FOLDER [--iterations 400] [--judge-photos 200] [--minutes 1 2 15]
 
 FOLDER holds photos/, paintings/ and loss_networks/. Three paintings, each with a seed of its own, are learnt three
 times, as `livestyle train` does, from the network that ships: with the photos of FOLDER and VGG-19, with the photos
@@ -8,7 +8,7 @@ that come along, and with the loss network that ships. All are judged by VGG-19 
 (every 14th). The style weight stays at 3, so that totals compare.
 
 With --minutes: the first painting predicted, and learnt for so long each, as `livestyle train` does without options (up
-to two minutes: the code alone); x is of the last one's.
+to a minute: the code alone); x is of the last one's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from livestyle.training.loop import train
 PAINTINGS = ("wheat_field_cypresses_vangogh_1889", "mada_primavesi_klimt_1912", "grand_canal_venice_turner_1835")
 VGG = ("vgg19_normalised_relu3_1", "vgg19_distilled16x_relu5_1")  # genuine up to relu3_1; the only one with relu4_1
 SHALLOW = ("relu1_1", "relu2_1", "relu3_1")
-WEIGHT, CROP = 3.0, 128
+WEIGHT, CROP, BATCH = 3.0, 128, 4
 AT_ONCE = 8  # photos
 
 
@@ -127,7 +127,8 @@ def main() -> None:
             ):
                 config = TrainConfig(
                     paintings=(Painting(name, painting, 1.0, WEIGHT),), photos=where, loss_networks=networks,
-                    iterations=args.iterations, crop=CROP, seed=seed, patience=0, losses=LossWeights(temporal=0),
+                    iterations=args.iterations, batch=BATCH, crop=CROP, seed=seed, patience=0,
+                    losses=LossWeights(temporal=0),
                 )  # fmt: skip
                 began = time.monotonic()
                 net = train(config, start=start())

@@ -43,7 +43,7 @@ except ModuleNotFoundError as error:
 
 T = TypeVar("T")
 Say = Callable[[str], object]
-QUALITY = {"draft": 2.0, "good": 15.0, "best": 60.0}  # minutes
+QUALITY = {"draft": 1.0, "good": 2.0, "best": 15.0}  # minutes
 STARTS = {"lite": NETWORK, "predictor": NETWORK, "johnson": NETWORK.with_name("starry-johnson.onnx")}  # what ships
 _FIRST_STYLE_WEIGHT = 3.0
 _NOTED = 12  # lines about paintings

@@ -54,7 +54,7 @@ class TrainConfig:
     net_options: dict[str, Any] = field(default_factory=dict)
     iterations: int = 2000
     minutes: float | None = None
-    batch: int = 4  # of each process
+    batch: int = 2  # of each process
     crop: int = 192  # pixels
     learning_rate: float | None = None
     seed: int = 0
