@@ -81,16 +81,18 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded frame: its time in seconds and its number; `image` converts it; `coded` as in Frame."""
+    """A decoded frame: its time in seconds and its number; `image` converts it; `coded` and `length` as in Frame."""
 
     time: Fraction
     index: int
     image: Callable[[], Image]
     coded: av.VideoFrame | None
+    length: Fraction
 
     def frame(self, time: Fraction | None = None) -> Frame:
         """It, converted; at another time than its own if one is given."""
-        return Frame(self.image(), self.time if time is None else time, self.index, coded=self.coded)
+        time = self.time if time is None else time
+        return Frame(self.image(), time, self.index, coded=self.coded, length=self.length)
 
 
 class FilmReader:
@@ -228,9 +230,10 @@ class FilmReader:
         times, index = self._frame_times(), 0
         while frame is not None:
             time = times.of(frame) * self.time_base
-            self._end = time + 1 / self.rate
+            length = frame.duration * self.time_base
+            self._end = time + max(length, 1 / self.rate)
             self._take_note(frame)
-            yield Picture(time, index, partial(self._image, frame), frame if self._is_image(frame) else None)
+            yield Picture(time, index, partial(self._image, frame), frame if self._is_image(frame) else None, length)
             frame, index = next(self._frames, None), index + 1
 
     def _frame_times(self) -> FrameTimes:

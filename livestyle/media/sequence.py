@@ -100,7 +100,7 @@ class Pictures:
             if frame is None:
                 self.damaged += 1
                 continue
-            frame.pts, frame.time_base = index, 1 / self._rate
+            frame.pts, frame.time_base, frame.duration = index, 1 / self._rate, 1
             yield frame
 
     def _read(self, path: Path) -> av.VideoFrame | None:
