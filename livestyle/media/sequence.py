@@ -13,6 +13,7 @@ import av
 
 from ..errors import InputError
 from .frame_times import FrameTimes
+from .orientation import Orientation, orientation_of
 from .picture import SUFFIXES
 from .reader import FilmReader
 from .size import MAX_PIXELS, Size
@@ -71,6 +72,7 @@ def pictures_of(path: Path) -> list[Path]:
         found = [name for name in names if pattern.number(name) is not None]
     else:  # what is hidden is not meant, such as what macOS leaves
         found = [name for name in names if Path(name).suffix.lower() in SUFFIXES and name[0] != "."]
+    found = [name for name in found if not (folder / name).is_dir()]
     if not found:
         hint = "no file has such a name" if pattern else f"is a directory without a picture ({', '.join(SUFFIXES)})"
         raise InputError(f"{path}: {hint}")
@@ -148,6 +150,12 @@ class SequenceReader(FilmReader):
     def damage(self, decoded: int) -> str | None:
         lost = self._decoder.damaged
         return f"{self.path}: damaged; {decoded} of {decoded + lost} frames decoded" if lost else None
+
+    def _orientation_of(self, frame: av.VideoFrame) -> Orientation:
+        return orientation_of(frame)
+
+    def _pixel_shape_now(self) -> Fraction | None:
+        return None
 
     def _frame_times(self) -> FrameTimes:
         return FrameTimes("image2", 1)
