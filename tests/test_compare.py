@@ -127,6 +127,19 @@ def test_words_and_times_of_chapters_and_subtitles_are_compared(rich: Path, ffmp
         assert name in broken(compare_films(rich, tmp_path / "out.mkv"))
 
 
+def test_an_mp4_has_no_gaps_between_chapters(ffmpeg: Ffmpeg, make_film: MakeFilm, tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text(
+        ";FFMETADATA1\n" + "[CHAPTER]\nTIMEBASE=1/100\nSTART=9\nEND=20\ntitle=one\n"
+        "[CHAPTER]\nTIMEBASE=1/100\nSTART=30\nEND=40\ntitle=two\n"
+    )
+    ffmpeg("-i", make_film(), "-i", tmp_path / "c.txt", "-map_chapters", "1", "-c", "copy", tmp_path / "gaps.mkv")
+    for suffix, state in ((".mkv", "same"), (".mp4", "differs")):
+        stylize_film(tmp_path / "gaps.mkv", tmp_path / f"out{suffix}", load("none"))
+        checks = compare_films(tmp_path / "gaps.mkv", tmp_path / f"out{suffix}")
+        assert states(checks)["chapters"] == state
+        assert broken(checks) == set()
+
+
 def test_what_an_mp4_cannot_hold_may_differ(rich: Path, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     options = ("-map", "-0:t", "-c:s", "mov_text", "-movflags", "+faststart")
