@@ -184,6 +184,16 @@ def test_a_film_over_the_limit_is_refused_before_a_frame_is_decoded(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg", "ffv1"])
+def test_as_many_pixels_as_the_film_has_are_enough(codec: str, ffmpeg: Callable[..., bytes], tmp_path: Path) -> None:
+    film = tmp_path / "in.mkv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=170x90:r=25:d=0.2", "-pix_fmt", "yuvj420p", "-c:v", codec, film)
+    with pytest.raises(InputError, match=r"more than 15000 pixels.*--max-pixels"):
+        FilmReader(film, max_pixels=15000)
+    with FilmReader(film, max_pixels=15300) as reader:
+        assert len(list(reader)) == 5
+
+
 def jpeg(size: tuple[int, int]) -> bytes:
     content = io.BytesIO()
     Pillow.fromarray(gradient(*size)).save(content, "jpeg")

@@ -66,6 +66,12 @@ def test_ffmpeg_reads_what_was_written(make_film: MakeFilm, ffmpeg: Callable[...
     assert len(raw) == 12 * 64 * 48 * 3
 
 
+def test_a_film_may_be_called_like_a_pattern(make_film: MakeFilm, tmp_path: Path) -> None:
+    film = make_film("50%discount.mp4")
+    render(film, tmp_path / "5%dark.mkv")
+    assert frame_times(tmp_path / "5%dark.mkv") == frame_times(film)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".tiff", ".bmp"])
 def test_other_kinds_of_pictures(suffix: str, make_film: MakeFilm, tmp_path: Path) -> None:
     render(make_film(), tmp_path / "frames" / f"%d{suffix}")
@@ -305,6 +311,11 @@ def test_nothing_to_read_is_one_line(source: str, words: str, tmp_path: Path, ru
     assert len(outcome.err) == 1
     assert outcome.err[0].startswith("error: ")
     assert words in outcome.err[0]
+
+
+def test_pictures_that_are_too_large_are_told_how_to_be_allowed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="more than 3000 pixels, allow that with --max-pixels"):
+        stylize_film(pictures(tmp_path / "frames"), tmp_path / "out.mp4", load("none"), max_pixels=3000)
 
 
 def test_a_rate_is_for_pictures_only(make_film: MakeFilm, tmp_path: Path) -> None:

@@ -145,7 +145,8 @@ class SequenceReader(FilmReader):
             self._say(f"{missing} numbers from {numbers[0]} to {numbers[-1]} are missing; the pictures follow closely")
 
     def _no_frame(self) -> str:
-        return f"none of its {self.expected_frames} pictures can be read"
+        larger = f"if they have more than {self._max_pixels} pixels, allow that with --max-pixels"
+        return f"none of its {self.expected_frames} pictures can be read; {larger}"
 
     def damage(self, decoded: int) -> str | None:
         lost = self._decoder.damaged
