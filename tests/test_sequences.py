@@ -315,7 +315,15 @@ def test_nothing_to_read_is_one_line(source: str, words: str, tmp_path: Path, ru
 
 def test_pictures_that_are_too_large_are_told_how_to_be_allowed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="more than 3000 pixels, allow that with --max-pixels"):
-        stylize_film(pictures(tmp_path / "frames"), tmp_path / "out.mp4", load("none"), max_pixels=3000)
+        render(pictures(tmp_path / "frames"), tmp_path / "out.mp4", max_pixels=3000)
+    render(tmp_path / "frames", tmp_path / "out.mp4", max_pixels=65 * 48)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tif"])
+def test_a_picture_that_is_too_large_is_not_decoded(suffix: str, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "frames", 1)
+    Pillow.new("RGB", (512, 512)).save(folder / f"00002{suffix}")
+    assert render(folder, tmp_path / "out.mp4", max_pixels=65 * 48) == [f"{folder}: damaged; 1 of 2 frames decoded"]
 
 
 def test_a_rate_is_for_pictures_only(make_film: MakeFilm, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class Decoder:
     """The pictures of one stream, in the order shown. Iterate it once.
 
     Args:
-        max_pixels: larger ones are not decoded, unless the stream says itself that it has such.
+        max_pixels: larger ones are not decoded.
         keyframes_only: leave out all others, which is many times as fast.
 
     Attributes:
@@ -44,7 +44,7 @@ class Decoder:
         codec = self._codec.context
         if keyframes_only:
             codec.skip_frame = "NONKEY"
-        codec.options = {**codec.options, "max_pixels": str(max(max_pixels, _filled_up(codec)))}
+        set_limit(codec, max_pixels)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         recent: deque[Packet[av.VideoStream]] = deque()
@@ -68,10 +68,12 @@ class Decoder:
         self.damaged += 1
 
 
-def _filled_up(codec: VideoCodecContext) -> int:
-    """How many pixels a picture of the stream has for FFmpeg, which fills rows up to a multiple of 64."""
-    width, height = max(codec.width, codec.coded_width), max(codec.height, codec.coded_height)
-    return -(-width // 64) * 64 * height
+def set_limit(codec: VideoCodecContext, max_pixels: int) -> None:
+    """Lets a codec that is not open yet decode no pictures of more pixels."""
+    if codec.width * codec.height <= max_pixels:  # FFmpeg counts what is cut off too, and rows filled up to 64
+        width, height = max(codec.width, codec.coded_width), max(codec.height, codec.coded_height)
+        max_pixels = max(max_pixels, -(-width // 64) * 64 * height)
+    codec.options = {**codec.options, "max_pixels": str(max_pixels)}
 
 
 class PictureCodec:

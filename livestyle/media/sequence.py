@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 
 from ..errors import InputError
+from .decoder import set_limit
 from .frame_times import FrameTimes
 from .orientation import Orientation, orientation_of
 from .picture import SUFFIXES
@@ -112,6 +113,7 @@ class Pictures:
                 path.open("rb") as file,
                 av.open(file, "r", options={"max_pixels": str(self._max_pixels)}) as container,
             ):
+                set_limit(container.streams.video[0].codec_context, self._max_pixels)
                 return next(container.decode(video=0), None)
         except (av.FFmpegError, OSError, IndexError):
             return None
