@@ -177,3 +177,17 @@ def test_subtitles_of_pictures_are_copied_or_left_out_with_a_word(make_film: Mak
     assert convert(film, tmp_path / "out.mp4") == [
         "subtitle track 1 (hdmv_pgs_subtitle) does not fit into mp4 and is left out; write an .mkv to keep it"
     ]
+
+
+# A message of ATSC A/53 that holds one code of CEA-608, as a unit of H.264.
+CAPTION = b"\x00\x00\x01\x06\x04\x0e\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x2c\xff\x80"
+
+
+def test_captions_inside_pictures_are_told_once(make_film: MakeFilm, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    coded = tmp_path / "plain.h264"
+    ffmpeg("-i", make_film(), "-c", "copy", coded)
+    captioned, picture = tmp_path / "in.h264", rb"\x00\x00\x01(?=[\x41\x65\x01\x61][\x80-\xff])"
+    captioned.write_bytes(re.sub(picture, lambda found: CAPTION + found[0], coded.read_bytes()))
+    told = "closed captions lie inside its pictures; those that are styled have none"
+    assert convert(captioned, tmp_path / "out.mp4") == [told]
+    assert convert(coded, tmp_path / "plain.mp4") == []

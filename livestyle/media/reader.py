@@ -13,6 +13,7 @@ from typing import Protocol
 
 import av
 from av.container import InputContainer
+from av.sidedata.sidedata import Type
 from av.video.reformatter import Colorspace
 
 from ..errors import InputError, Stalled
@@ -23,6 +24,7 @@ from .decoder import Decoder
 from .filters import LookUp, deinterlaced
 from .frame_times import FrameTimes, times_of
 from .orientation import Orientation, orientation_of
+from .side_data import side_data
 from .size import MAX_PIXELS, Size, fit
 from .start import before_zero
 from .streams_roles import main_video
@@ -139,7 +141,7 @@ class FilmReader:
         self.warnings: list[str] = []
         self._max_pixels = max_pixels
         self._tone_map: LookUp | None = None
-        self._changed = False
+        self._changed = self._captioned = False
 
     def _open(self, size: Size | int | None) -> None:
         stream = main_video(self._container)
@@ -255,6 +257,9 @@ class FilmReader:
         if not self._changed and (change := self._change(frame)):
             self._changed = True
             self._say(change)
+        if not self._captioned and side_data(frame, Type.A53_CC):
+            self._captioned = True
+            self._say("closed captions lie inside its pictures; those that are styled have none")
         if self._tone_map is None and is_hdr(frame):
             self._say("HDR; tone-mapped to SDR (BT.709)")
             self._tone_map = tone_map_for(frame)
