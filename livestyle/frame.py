@@ -19,6 +19,7 @@ class Frame:
     Attributes:
         captured: when a live source grabbed it, on `time.monotonic()`'s clock; None for a film's.
         coded: the same picture as its film holds it, for a writer that can take it over; None if there is none.
+        length: seconds for which it is shown, as its film says: only of the last does nothing else tell. 0 if unsaid.
     """
 
     image: Image
@@ -26,6 +27,7 @@ class Frame:
     index: int
     captured: float | None = None
     coded: object | None = None
+    length: Fraction = Fraction(0)
 
     def with_image(self, image: Image) -> Frame:
         """The same moment with another picture."""

@@ -127,6 +127,19 @@ def test_words_and_times_of_chapters_and_subtitles_are_compared(rich: Path, ffmp
         assert name in broken(compare_films(rich, tmp_path / "out.mkv"))
 
 
+def test_an_mp4_has_no_gaps_between_chapters(ffmpeg: Ffmpeg, make_film: MakeFilm, tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text(
+        ";FFMETADATA1\n" + "[CHAPTER]\nTIMEBASE=1/100\nSTART=9\nEND=20\ntitle=one\n"
+        "[CHAPTER]\nTIMEBASE=1/100\nSTART=30\nEND=40\ntitle=two\n"
+    )
+    ffmpeg("-i", make_film(), "-i", tmp_path / "c.txt", "-map_chapters", "1", "-c", "copy", tmp_path / "gaps.mkv")
+    for suffix, state in ((".mkv", "same"), (".mp4", "differs")):
+        stylize_film(tmp_path / "gaps.mkv", tmp_path / f"out{suffix}", load("none"))
+        checks = compare_films(tmp_path / "gaps.mkv", tmp_path / f"out{suffix}")
+        assert states(checks)["chapters"] == state
+        assert broken(checks) == set()
+
+
 def test_what_an_mp4_cannot_hold_may_differ(rich: Path, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     options = ("-map", "-0:t", "-c:s", "mov_text", "-movflags", "+faststart")
@@ -189,7 +202,7 @@ def test_a_turn_that_is_left_to_the_player_is_seen(make_film: MakeFilm) -> None:
 
 
 def test_an_odd_picture_may_be_padded_to_even(make_film: MakeFilm, tmp_path: Path) -> None:
-    film = make_film(size=(163, 91))
+    film = make_film(size=(163, 91), pts=range(6))
     stylize_film(film, tmp_path / "out.mp4", load("none"))
     checks = {check.name: check for check in compare_films(film, tmp_path / "out.mp4", picture=True)}
     assert not broken(list(checks.values()))
@@ -274,6 +287,12 @@ def test_one_wrong_frame_is_seen_if_it_is_looked_at(rich: Path, ffmpeg: Ffmpeg, 
     ffmpeg("-copyts", "-i", rich, *ENCODE, "-vf", "negate=enable='eq(n,49)'", tmp_path / "out.mkv")
     for samples, seen in ((1, set()), (2, {"picture"})):  # the first; the first and the last
         assert broken(compare_films(rich, tmp_path / "out.mkv", picture=True, samples=samples)) == seen
+
+
+def test_every_frame_of_a_short_film_is_looked_at(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    ffmpeg("-f", "lavfi", "-i", "smptebars=s=160x90:r=25:d=0.4", "-c:v", "ffv1", tmp_path / "in.mkv")
+    ffmpeg("-i", tmp_path / "in.mkv", "-c:v", "ffv1", "-vf", "negate=enable='eq(n,9)'", tmp_path / "out.mkv")
+    assert broken(compare_films(tmp_path / "in.mkv", tmp_path / "out.mkv", picture=True)) == {"picture"}
 
 
 # What is no pair of films

@@ -131,6 +131,7 @@ def test_no_encoder_starves_the_machine(codec: str, make_film: MakeFilm, tmp_pat
         ("out.mp4", ("prores",), OutputError, ".mp4 does not take prores; it takes h264, hevc, av1, vp9"),
         ("out.gif", ("vp9",), OutputError, ".gif does not take vp9; it takes gif"),
         ("out.mp4", ("h264", 52.0), InputError, "crf 52: h264 takes 0 to 51"),
+        ("out.mp4", ("av1", 0.5), InputError, "crf 0.5: av1 takes 1 to 63"),  # FFmpeg would take its own, 35
         ("out.mov", ("prores", 20.0), InputError, "prores has no crf"),
         ("out.mp4", ("h264", None, "magic"), InputError, "no encoder 'magic' for h264"),
         ("out.webm", (None, None, "libx264"), OutputError, ".webm does not take h264"),

@@ -22,6 +22,7 @@ import pytest
 from conftest import MakeFilm, Outcome, RunCli, frame_times
 
 from livestyle import OutputError, load, stylize_film
+from livestyle.compare import compare_films
 from livestyle.frame import Frame
 from livestyle.media import temporary
 from livestyle.media.reader import FilmReader
@@ -438,6 +439,90 @@ def test_bytes_that_are_missing_from_a_matroska_film_are_told(
     frames = len(frame_times(tmp_path / "out.mkv"))
     # Matroska's own length of a film with B-frames is one frame too long.
     assert re.search(rf"damaged; {frames} of 5[01] frames decoded", "\n".join(outcome.err))
+
+
+def test_a_bit_of_a_matroska_film_that_is_wrong_is_told(
+    films: dict[str, bytes], tmp_path: Path, run_cli: RunCli
+) -> None:
+    film, content = tmp_path / "in.mkv", bytearray(films[".mkv"])
+    content[len(content) * 2 // 3] ^= 1
+    film.write_bytes(content)
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    assert [line for line in outcome.err if "damaged; 50 of 5" in line]
+
+
+@pytest.mark.parametrize("harm", ["cut", "hole", "zeros", "noise"])
+@pytest.mark.parametrize("suffix", [".gif", ".dv", ".mxf"])
+def test_pieces_that_a_film_lacks_are_told(
+    suffix: str, harm: str, ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli
+) -> None:
+    film = tmp_path / f"in{suffix}"
+    codec = {".gif": ("gif",), ".dv": ("dvvideo",), ".mxf": ("mpeg2video",)}[suffix]
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=720x576:r=25:d=1", "-pix_fmt", "yuv420p", "-c:v", *codec, film)
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    assert not [line for line in outcome.err if "damaged" in line]
+    content = bytearray(film.read_bytes())
+    begin, size = len(content) // 2, 60_000 if suffix == ".mxf" else 3000
+    end = len(content) if harm == "cut" else begin + size
+    content[begin:end] = {"zeros": bytes(size), "noise": random.Random(1).randbytes(size)}.get(harm, b"")
+    film.write_bytes(content)
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none", "--overwrite")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert re.search(rf"damaged; {frames} of \d+ frames decoded", "\n".join(outcome.err))
+
+
+def test_an_mxf_film_that_is_cut_anywhere_is_told(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film = tmp_path / "in.mxf"
+    inputs = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=1", "-f", "lavfi", "-i", "sine=r=48000:d=1")
+    ffmpeg(*inputs, "-c:v", "mpeg2video", "-c:a", "pcm_s16le", film)
+    whole = film.read_bytes()
+    for share in range(40, 90, 2):
+        film.write_bytes(whole[: len(whole) * share // 100])
+        with FilmReader(film) as reader:
+            frames = sum(1 for _ in reader.pictures())
+            assert f"damaged; {frames} of " in (reader.damage(frames) or "")
+
+
+def test_a_gif_without_its_last_byte_is_not_called_damaged(ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli) -> None:
+    film = tmp_path / "in.gif"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=1", film)
+    film.write_bytes(film.read_bytes()[:-1])
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    assert not [line for line in outcome.err if "damaged" in line]
+
+
+def hevc(ffmpeg: Ffmpeg, film: Path, options: str = "") -> Path:
+    parameters = f"log-level=none:keyint=10:bframes=4{options}"
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=2")
+    ffmpeg(*picture, "-pix_fmt", "yuv420p", "-c:v", "libx265", "-x265-params", parameters, film)
+    return film
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".hevc"])
+def test_what_is_left_of_hevc_pictures_is_kept_and_counted(
+    suffix: str, ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli
+) -> None:
+    """FFmpeg's decoder leaves out, without a word, all that was made from a lost picture."""
+    film = hevc(ffmpeg, tmp_path / f"in{suffix}")
+    content = bytearray(film.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 1500] = bytes(1500)
+    film.write_bytes(content)
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    frames = len(frame_times(tmp_path / "out.mkv"))
+    assert frames > 40
+    assert re.search(rf"damaged; {frames} of \d+ frames decoded, \d+ of them with errors", "\n".join(outcome.err))
+    assert [it.name for it in compare_films(film, tmp_path / "out.mkv") if it.broken] == []
+
+
+def test_a_recording_of_hevc_begins_with_its_first_whole_picture(
+    ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli
+) -> None:
+    whole = hevc(ffmpeg, tmp_path / "whole.ts", ":open-gop=1").read_bytes()
+    film, middle = tmp_path / "in.ts", len(whole) // 470 * 188
+    film.write_bytes(whole[: 3 * 188] + whole[middle:])
+    outcome = run_cli("video", film, tmp_path / "out.mkv", "--style", "none")
+    assert 10 < len(frame_times(tmp_path / "out.mkv")) < 40
+    assert not [line for line in outcome.err if "damaged" in line]
 
 
 CLUSTER = b"\x1f\x43\xb6\x75"

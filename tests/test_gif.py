@@ -18,6 +18,7 @@ from PIL import Image as Pillow
 from livestyle import load, stylize_film
 from livestyle.compare import compare_films
 from livestyle.frame import Image
+from livestyle.media.encoding import Encoding
 from livestyle.media.paletted import paletted
 from livestyle.media.size import Size
 
@@ -161,6 +162,27 @@ def test_a_gif_goes_in_too(target: str, ffmpeg: Callable[..., bytes], tmp_path: 
     assert frame_times(tmp_path / target) == frame_times(film) == [index * Fraction(1, 10) for index in range(10)]
     broken = [check for check in compare_films(film, tmp_path / target) if check.broken]
     assert broken == []
+
+
+KINDS = [(".mp4", None), (".mov", "prores"), (".mkv", "hevc"), (".mkv", "av1"), (".webm", "vp9"), (".gif", None)]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), KINDS)
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"steady": 0.5}])
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_last_picture_is_shown_as_long_as_in_the_film(
+    count: int, options: dict[str, object], suffix: str, codec: str | None, tmp_path: Path
+) -> None:
+    film, target = tmp_path / "in.gif", tmp_path / f"out{suffix}"
+    first, *others = (Pillow.fromarray(gradient(64, 48, shift=9 * index)) for index in range(count))
+    first.save(film, save_all=True, append_images=others, duration=[100, 50, 200, 1500][-count:])
+    render(film, target, encoding=Encoding(codec=codec), **({} if suffix == ".gif" else options))
+    with av.open(str(target)) as container:
+        *_, last = container.decode(video=0)
+        assert last.time_base is not None
+        assert last.duration * last.time_base == Fraction(3, 2)
+    assert [it.name for it in compare_films(film, target) if it.broken] == []
+    assert render(target, tmp_path / "again.mkv") == []  # its end is not taken for damage
 
 
 def test_a_gif_repeats_for_ever(make_film: MakeFilm, tmp_path: Path) -> None:

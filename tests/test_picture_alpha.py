@@ -63,6 +63,9 @@ def test_every_frame_with_alpha_keeps_its_time(name: str, ffmpeg: Callable[..., 
         packets = [packet.pts * packet.time_base for packet in container.demux(video=0) if packet.pts is not None]
         assert [frame.time for frame in reader] == sorted(packets)
         assert reader.damage(len(packets)) is None
+    stylize_film(film, tmp_path / "out.webm", load("none"))
+    with av.open(str(tmp_path / "out.webm")) as container:  # what it no longer has it does not promise
+        assert "alpha_mode" not in map(str.lower, container.streams.video[0].metadata)
 
 
 def test_a_palette_may_have_a_transparent_colour(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from livestyle import InputError, load, stylize_film
+from livestyle.compare import compare_films
 from livestyle.frame import Image
 from livestyle.media.orientation import Orientation, from_matrix
 from livestyle.media.reader import FilmReader
@@ -33,14 +34,16 @@ def assert_same_picture(a: Image, b: Image, levels: float = 12) -> None:
 # Changes on the way
 
 
-def write_parts(path: Path, *parts: tuple[tuple[int, int], str]) -> Path:
-    """An MPEG-TS of parts with their own size and pixel format, five frames each, 25 a second."""
+def write_parts(path: Path, *parts: tuple[tuple[int, int], str], shapes: Sequence[str] = ()) -> Path:
+    """An MPEG-TS of parts with their own size, pixel format and shape of pixels, five frames each, 25 a second."""
     with path.open("wb") as joined:
         for number, (size, pixels) in enumerate(parts):
             part = path.with_name(f"part{number}.ts")
             with av.open(str(part), "w", options={"mpegts_flags": "+initial_discontinuity"}) as container:
                 stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
                 stream.width, stream.height, stream.pix_fmt = *size, pixels
+                if shapes:
+                    stream.codec_context.sample_aspect_ratio = Fraction(shapes[number].replace(":", "/"))
                 for index in range(5):
                     frame = av.VideoFrame.from_ndarray(gradient(*size), format="rgb24")
                     frame.pts, frame.time_base = 5 * number + index, Fraction(1, 25)
@@ -72,10 +75,20 @@ def test_frames_of_another_size_are_scaled_to_the_first_ones(
         assert_same_picture(frame.image, gradient(*parts[0][0]))
 
 
+def test_pixels_of_another_shape_are_told(tmp_path: Path) -> None:
+    film = write_parts(tmp_path / "in.ts", ((64, 48), "yuv420p"), ((64, 48), "yuv420p"), shapes=["16:11", "12:11"])
+    stylize_film(film, tmp_path / "out.mkv", load("none"))
+    with FilmReader(film) as reader:
+        assert len(list(reader)) == 10
+        change = "the shape of its pixels changes from 16:11 to 12:11 on the way"
+        assert reader.warnings == [f"{film}: {change}; every frame is shown with the first one's"]
+
+
 def test_a_film_that_changes_is_written_whole(tmp_path: Path) -> None:
     film = write_parts(tmp_path / "in.ts", ((64, 48), "yuv420p"), ((128, 96), "yuv422p"))
     stylize_film(film, tmp_path / "out.mp4", load("none"))
     assert [image.shape for image in images_of(tmp_path / "out.mp4")] == [(48, 64, 3)] * 10
+    assert [it.name for it in compare_films(film, tmp_path / "out.mp4", picture=True) if it.broken] == []
 
 
 def test_another_pixel_format_alone_is_no_change_to_speak_of(tmp_path: Path) -> None:
@@ -169,6 +182,16 @@ def test_a_film_over_the_limit_is_refused_before_a_frame_is_decoded(
     with pytest.raises(InputError, match=r"in.mp4: 64x48 is more than 3071 pixels; .*--max-pixels 3072") as refused:
         FilmReader(film, max_pixels=64 * 48 - 1)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg", "ffv1"])
+def test_as_many_pixels_as_the_film_has_are_enough(codec: str, ffmpeg: Callable[..., bytes], tmp_path: Path) -> None:
+    film = tmp_path / "in.mkv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=170x90:r=25:d=0.2", "-pix_fmt", "yuvj420p", "-c:v", codec, film)
+    with pytest.raises(InputError, match=r"more than 15000 pixels.*--max-pixels"):
+        FilmReader(film, max_pixels=15000)
+    with FilmReader(film, max_pixels=15300) as reader:
+        assert len(list(reader)) == 5
 
 
 def jpeg(size: tuple[int, int]) -> bytes:

@@ -15,6 +15,7 @@ import pytest
 from conftest import MakeFilm, RunCli, assert_images_close, frame_times, gradient, images_of
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ExifTags, ImageOps
 from PIL import Image as Pillow
 
 from livestyle import load, stylize_film
@@ -63,6 +64,12 @@ def test_ffmpeg_reads_what_was_written(make_film: MakeFilm, ffmpeg: Callable[...
     render(make_film(), tmp_path / "frames" / "a-%03d.png")
     raw = ffmpeg("-i", tmp_path / "frames" / "a-%03d.png", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
     assert len(raw) == 12 * 64 * 48 * 3
+
+
+def test_a_film_may_be_called_like_a_pattern(make_film: MakeFilm, tmp_path: Path) -> None:
+    film = make_film("50%discount.mp4")
+    render(film, tmp_path / "5%dark.mkv")
+    assert frame_times(tmp_path / "5%dark.mkv") == frame_times(film)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".tiff", ".bmp"])
@@ -235,6 +242,8 @@ def test_pictures_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "frames", 12, "shot {}.png", first=5)
     (folder / "notes.txt").touch()
     (folder / "._shot 6.png").touch()
+    (folder / "shot 7.5.png").mkdir()
+    (folder / "shot 99.png").mkdir()
     expected = [f"shot {number}.png" for number in range(5, 17)]
     assert [path.name for path in pictures_of(folder)] == expected
     assert [path.name for path in pictures_of(folder / "shot %d.png")] == expected
@@ -258,6 +267,32 @@ def test_transparency_is_flattened_over_black_and_sizes_follow_the_first(tmp_pat
     assert np.asarray(Pillow.open(tmp_path / "copy" / "00002.png")).max() == 0
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_each_picture_is_turned_as_it_says(suffix: str, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "frames", 0)
+    for number in range(1, 9):
+        exif = Pillow.Exif()
+        exif[ExifTags.Base.Orientation] = number
+        image = Pillow.fromarray(gradient(64, 64, shift=number))
+        image.save(folder / f"{number}{suffix}", exif=exif, quality=95, subsampling=0, lossless=True)
+    assert render(folder, tmp_path / "copy") == []
+    for path, name in zip(pictures_of(folder), names(tmp_path / "copy"), strict=True):
+        upright = ImageOps.exif_transpose(Pillow.open(path)).convert("RGB")
+        assert_images_close(np.asarray(Pillow.open(tmp_path / "copy" / name)), np.asarray(upright), levels=8)
+    assert [it.name for it in compare_films(folder, tmp_path / "copy", picture=True) if it.broken] == []
+
+
+def test_a_picture_turned_otherwise_than_the_first_has_another_size(tmp_path: Path) -> None:
+    folder, exif = pictures(tmp_path / "frames", 1), Pillow.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Pillow.fromarray(gradient(65, 48)).save(folder / "00002.png", exif=exif)
+    Pillow.fromarray(gradient(48, 65)).save(folder / "00003.png", exif=exif)  # as large as the first, once turned
+    change = "the size changes from 65x48 to 48x65 on the way; every frame is scaled to the first one's"
+    assert render(folder, tmp_path / "copy") == [f"{folder}: {change}"]
+    turned = np.asarray(Pillow.open(tmp_path / "copy" / "00003.png"))
+    assert np.array_equal(turned, np.rot90(gradient(48, 65), -1))
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
@@ -276,6 +311,19 @@ def test_nothing_to_read_is_one_line(source: str, words: str, tmp_path: Path, ru
     assert len(outcome.err) == 1
     assert outcome.err[0].startswith("error: ")
     assert words in outcome.err[0]
+
+
+def test_pictures_that_are_too_large_are_told_how_to_be_allowed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="more than 3000 pixels, allow that with --max-pixels"):
+        render(pictures(tmp_path / "frames"), tmp_path / "out.mp4", max_pixels=3000)
+    render(tmp_path / "frames", tmp_path / "out.mp4", max_pixels=65 * 48)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tif"])
+def test_a_picture_that_is_too_large_is_not_decoded(suffix: str, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "frames", 1)
+    Pillow.new("RGB", (512, 512)).save(folder / f"00002{suffix}")
+    assert render(folder, tmp_path / "out.mp4", max_pixels=65 * 48) == [f"{folder}: damaged; 1 of 2 frames decoded"]
 
 
 def test_a_rate_is_for_pictures_only(make_film: MakeFilm, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from conftest import MakeFilm
 
 from livestyle import load, stylize_film
+from livestyle.compare import compare_films
 
 Ffmpeg = Callable[..., bytes]
 SRT = """1
@@ -28,6 +29,7 @@ Zeilen
 00:00:02,040 --> 00:00:03,960
 Ende, ganz & gar
 """
+ASS_FIELDS = "Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text"
 CUES = [(0.5, 1.2), (1.5, 2.04), (2.04, 3.96)]
 
 
@@ -108,6 +110,30 @@ def test_there_and_back_again_nothing_is_lost(ffmpeg: Ffmpeg, tmp_path: Path) ->
     assert [(float(start), float(start + length)) for start, length, _ in packets(film)] == CUES
 
 
+def test_what_webvtt_takes_for_a_tag_is_shown(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    text = "1\n00:00:00,500 --> 00:00:01,200\nI <3 you & x < y > z\n\n"
+    film = subtitled(ffmpeg, tmp_path / "in.mkv", "subrip", text)
+    stylize_film(film, tmp_path / "out.webm", load("none"))
+    assert as_srt(ffmpeg, tmp_path / "out.webm").endswith("I <3 you & x < y > z")
+    assert [it.name for it in compare_films(film, tmp_path / "out.webm") if it.broken] == []
+
+
+@pytest.mark.parametrize("target", ["out.mp4", "out.webm"])
+def test_drawings_do_not_become_words(target: str, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    drawn = r"{\an7\p1}m 0 0 l 10 0 10 10{\p0}"
+    texts = ((0, drawn), (1, rf"fixed\hspace{drawn}"), (2, r"{\pos(1,2)}x"))
+    events = "".join(f"Dialogue: 0,0:00:0{at}.00,0:00:0{at}.50,Default,,0,0,0,,{text}\n" for at, text in texts)
+    words = tmp_path / "words.ass"
+    words.write_text(f"[Script Info]\nScriptType: v4.00+\n\n[Events]\nFormat: {ASS_FIELDS}\n{events}")
+    film = tmp_path / "in.mkv"
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=3", "-i", words)
+    ffmpeg(*picture, "-map", "0", "-map", "1", "-c:v", "libx264", "-c:s", "copy", film)
+    stylize_film(film, tmp_path / target, load("none"))
+    shown = as_srt(ffmpeg, tmp_path / target).split("\n\n")
+    assert [text.split("\n", 2)[2] for text in shown] == ["fixed\N{NO-BREAK SPACE}space", "x"]
+    assert [it.name for it in compare_films(film, tmp_path / target) if it.broken] == []
+
+
 def test_lost_styles_are_told(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     film = subtitled(ffmpeg, tmp_path / "in.mkv", "ass", SRT, "-metadata:s:s:0", "language=deu")
     assert convert(film, tmp_path / "out.mp4") == [
@@ -177,3 +203,17 @@ def test_subtitles_of_pictures_are_copied_or_left_out_with_a_word(make_film: Mak
     assert convert(film, tmp_path / "out.mp4") == [
         "subtitle track 1 (hdmv_pgs_subtitle) does not fit into mp4 and is left out; write an .mkv to keep it"
     ]
+
+
+# A message of ATSC A/53 that holds one code of CEA-608, as a unit of H.264.
+CAPTION = b"\x00\x00\x01\x06\x04\x0e\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x2c\xff\x80"
+
+
+def test_captions_inside_pictures_are_told_once(make_film: MakeFilm, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    coded = tmp_path / "plain.h264"
+    ffmpeg("-i", make_film(), "-c", "copy", coded)
+    captioned, picture = tmp_path / "in.h264", rb"\x00\x00\x01(?=[\x41\x65\x01\x61][\x80-\xff])"
+    captioned.write_bytes(re.sub(picture, lambda found: CAPTION + found[0], coded.read_bytes()))
+    told = "closed captions lie inside its pictures; those that are styled have none"
+    assert convert(captioned, tmp_path / "out.mp4") == [told]
+    assert convert(coded, tmp_path / "plain.mp4") == []

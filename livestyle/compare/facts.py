@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import av
-from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream
-from av.video.codeccontext import VideoCodecContext
 
 from ..errors import InputError
-from ..media.decoder import codec_for
+from ..media.decoder import PictureCodec
 from ..media.frame_times import FrameTimes, times_of
 from ..media.orientation import Orientation, orientation_of
 from ..media.packets import film_packets, packets_of
@@ -140,7 +138,7 @@ def _of_film(path: Path) -> Facts:
         facts.sound = [tracks[stream.index] for stream in container.streams.audio]
         facts.subtitles = [tracks[stream.index] for stream in container.streams.subtitles]
         covers = {stream.index for stream in container.streams.video if is_cover(stream)}
-        codec = codec_of(video)
+        codec = PictureCodec(video)
         chosen = [container.streams[index] for index in (video.index, *tracks, *covers)]
         for packet in film_packets(container, chosen, video, facts.count_damage):
             if packet.stream_index == video.index:
@@ -161,13 +159,6 @@ def the_video(container: InputContainer, path: Path) -> av.VideoStream:
     return video
 
 
-def codec_of(video: av.VideoStream) -> VideoCodecContext:
-    """What decodes it, as fast as it can."""
-    codec = codec_for(video)
-    codec.thread_type = ThreadType.AUTO
-    return codec
-
-
 def all_frames(path: Path) -> Iterator[av.VideoFrame]:
     """The frames of a film or an image sequence; what is damaged is passed over."""
     if is_sequence(path):
@@ -175,7 +166,7 @@ def all_frames(path: Path) -> Iterator[av.VideoFrame]:
         return
     with open_film(path) as container:
         video = the_video(container, path)
-        codec = codec_of(video)
+        codec = PictureCodec(video)
         for packet in packets_of(container, [video], _ignore):
             yield from frames_of(packet, codec, _ignore)
 
@@ -184,9 +175,7 @@ def _ignore() -> None:
     pass
 
 
-def frames_of(
-    packet: Packet[Any], codec: VideoCodecContext, on_damage: Callable[[], object]
-) -> Iterator[av.VideoFrame]:
+def frames_of(packet: Packet[Any], codec: PictureCodec, on_damage: Callable[[], object]) -> Iterator[av.VideoFrame]:
     """The frames a packet gives; none if it does not decode."""
     try:
         yield from codec.decode(packet)

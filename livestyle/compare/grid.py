@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..media.filters import deinterlaced
+from ..media.orientation import orientation_of
+from ..media.sequence import is_sequence
 from ..media.size import Size
 from .check import Check, check, skipped
 from .facts import Facts, all_frames, is_full
@@ -32,29 +34,39 @@ def colour_check(a: Facts, b: Facts, samples: int) -> Check:
     """Whether the films show the same colours in some frames, spread evenly."""
     if a.transfer in HDR and b.transfer not in HDR:
         return skipped("picture", "tone-mapped")
-    count = min(a.frames, b.frames)
-    chosen = sorted({round(i * (count - 1) / max(samples - 1, 1)) for i in range(min(samples, count))})
+    last = min(a.frames, b.frames) - 1
+    samples = min(samples, last + 1)
+    chosen = sorted({round(i * last / max(samples - 1, 1)) for i in range(samples)})
     smaller = (min(sides) for sides in zip(a.upright, b.upright, strict=True))
     grid = Size(*(min(most, max(1, side // _SMALLEST)) for most, side in zip(GRID, smaller, strict=True)))
     # What was added to make a side even is not compared.
     shown = (a.size, b.orientation.shown(a.upright) if is_padded(a.upright, b.upright) else b.size)
-    worst, at = 0.0, 0
+    worst, at, compared = 0.0, 0, 0
     pairs = zip(*(grids(film, chosen, crop, grid) for film, crop in zip((a, b), shown, strict=True)), strict=False)
     for index, (before, after) in zip(chosen, pairs, strict=False):
-        off = float(np.abs(before - after).max())
-        worst, at = (off, index) if off > worst else (worst, at)
-    detail = f"worst cell {worst:.1f} levels off in frame {at}, of {len(chosen)} frames; allowed {LEVELS:g}"
+        if before is not None and after is not None:
+            off, compared = float(np.abs(before - after).max()), compared + 1
+            worst, at = (off, index) if off > worst else (worst, at)
+    detail = f"worst cell {worst:.1f} levels off in frame {at}, of {compared} frames; allowed {LEVELS:g}"
     of_256_colours = b.path.suffix.lower() == ".gif"
     return check("picture", worst <= LEVELS, detail, must=not of_256_colours)
 
 
-def grids(film: Facts, chosen: list[int], crop: Size, grid: Size) -> Iterator[Means]:
-    """The chosen frames' mean colours, upright and deinterlaced; `crop` is what counts of the picture as coded."""
-    wanted, orientation = set(chosen), film.orientation
+def grids(film: Facts, chosen: list[int], crop: Size, grid: Size) -> Iterator[Means | None]:
+    """The chosen frames' mean colours, upright and deinterlaced; `crop` is what counts of the picture as coded.
+
+    None for a frame of another size than the first: what is in a cell of it depends on how it is scaled.
+    """
+    wanted = set(chosen)
     for index, frame in enumerate(islice(deinterlaced(all_frames(film.path), _ignore), max(chosen) + 1)):
         if index in wanted:
-            means: Any = mean_colours(frame, crop, orientation.shown(grid))
-            yield np.asarray(orientation.apply(means), np.float64)
+            orientation = orientation_of(frame) if is_sequence(film.path) else film.orientation
+            if orientation.shown(Size(frame.width, frame.height)) == film.upright:
+                counts = orientation.shown(film.orientation.shown(crop))
+                means: Any = mean_colours(frame, counts, orientation.shown(grid))
+                yield np.asarray(orientation.apply(means), np.float64)
+            else:
+                yield None
 
 
 def _ignore(what: str) -> None:

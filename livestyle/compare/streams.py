@@ -170,12 +170,17 @@ def _chapters(a: Facts, b: Facts) -> Check:
         return skipped("chapters", "there are none")
     if len(a.chapters) != len(b.chapters):
         return check("chapters", False, f"{len(a.chapters)} -> {len(b.chapters)}")
+    lost = ""
     for number, (before, after) in enumerate(zip(a.chapters, b.chapters, strict=True), 1):
         if before[2] != after[2]:
             return check("chapters", False, f"chapter {number}: '{before[2]}' -> '{after[2]}'")
-        if any(abs(y - x - moved_by(a, b)) > _CHAPTER_TICK for x, y in zip(before[:2], after[:2], strict=True)):
-            return check("chapters", False, f"chapter {number}: {_span(before)} -> {_span(after)}")
-    return check("chapters", True, str(len(a.chapters)))
+        moved = [abs(y - x - moved_by(a, b)) > _CHAPTER_TICK for x, y in zip(before[:2], after[:2], strict=True)]
+        told = f"chapter {number}: {_span(before)} -> {_span(after)}"
+        # In mp4 the first one starts at zero, and each ends where the next one starts.
+        if any(moved) and (b.path.suffix.lower() not in _ISO or (moved[0] and number > 1)):
+            return check("chapters", False, told)
+        lost = lost or (told if any(moved) else "")
+    return check("chapters", not lost, lost or str(len(a.chapters)), must=False)
 
 
 def _span(chapter: tuple[Fraction, Fraction, str]) -> str:

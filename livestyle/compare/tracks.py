@@ -21,6 +21,7 @@ from ..media.streams_roles import codec_name, main_video
 Text = tuple[Fraction, Fraction, str]  # a subtitle: start, length, words
 _TEXT = ("mov_text", "subrip", "webvtt", "ass", "ssa", "text")
 _ASS_TAGS = re.compile(r"\{[^}]*\}")
+_DRAWING = re.compile(r"\{[^}]*\\p[1-9][^}]*\}.*?(?=\{[^}]*\\p0|$)")
 _ADTS_SYNC = 0xFFF  # the head AAC packets have in MPEG-TS and lose in mp4 and Matroska
 
 
@@ -111,12 +112,18 @@ def heard(path: Path, number: int) -> tuple[Fraction | None, Fraction | None]:
 def _words(packet: Packet[Any]) -> str | None:
     """A subtitle's bare text; None for one that is a picture."""
     try:
-        lines = [event.dialogue.decode("utf-8", "replace") for event in packet.decode() if hasattr(event, "dialogue")]
+        lines = [event.ass.decode("utf-8", "replace") for event in packet.decode() if hasattr(event, "ass")]
     except av.FFmpegError:
         return None
     if not lines and codec_name(packet.stream) not in _TEXT:
         return None
-    return "\n".join(_ASS_TAGS.sub("", line).replace("\\N", "\n").strip() for line in lines)
+    return "\n".join(_plain(line) for line in lines)
+
+
+def _plain(line: str) -> str:
+    """The words of a line as ASS writes it, none of a drawing; what is in braces is a tag, marked as text or not."""
+    text = _DRAWING.sub("", line.split(",", 8)[-1].replace("\\{{}", "{"))
+    return _ASS_TAGS.sub("", text).replace("\\N", "\n").replace("\\h", " ").strip()
 
 
 def _payload(packet: Packet[Any], codec: str) -> bytes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import av
-from av.codec.context import ThreadType
+from av.codec.context import Flags, ThreadType
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -40,11 +40,11 @@ class Decoder:
     ) -> None:
         self.damaged = self.flawed = self.hidden = 0
         self._packets = film_packets(container, [stream], stream, self._count_damage)
-        self._codec = codec_for(stream)
-        self._codec.thread_type = ThreadType.AUTO
+        self._codec = PictureCodec(stream)
+        codec = self._codec.context
         if keyframes_only:
-            self._codec.skip_frame = "NONKEY"
-        self._codec.options = {**self._codec.options, "max_pixels": str(max_pixels)}
+            codec.skip_frame = "NONKEY"
+        set_limit(codec, max_pixels)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         recent: deque[Packet[av.VideoStream]] = deque()
@@ -68,8 +68,38 @@ class Decoder:
         self.damaged += 1
 
 
-def codec_for(stream: av.VideoStream) -> VideoCodecContext:
-    """What decodes the stream, its alpha too."""
+def set_limit(codec: VideoCodecContext, max_pixels: int) -> None:
+    """Lets a codec that is not open yet decode no pictures of more pixels."""
+    if codec.width * codec.height <= max_pixels:  # FFmpeg counts what is cut off too, and rows filled up to 64
+        width, height = max(codec.width, codec.coded_width), max(codec.height, codec.coded_height)
+        max_pixels = max(max_pixels, -(-width // 64) * 64 * height)
+    codec.options = {**codec.options, "max_pixels": str(max_pixels)}
+
+
+class PictureCodec:
+    """What makes pictures of a stream's packets, their alpha too, as fast as it can.
+
+    FFmpeg's HEVC decoder leaves out pictures that were made from others that are lost, unless it is asked for them:
+    most of such a one is there. Those before the first that is whole stay out, as they do of H.264: they were made from
+    what a recording does not have.
+    """
+
+    def __init__(self, stream: av.VideoStream) -> None:
+        self.context = _context_for(stream)
+        self.context.thread_type = ThreadType.AUTO
+        self._begun = self.context.codec.canonical_name != "hevc"
+        if not self._begun:
+            self.context.flags |= Flags.output_corrupt
+
+    def decode(self, packet: Packet[Any]) -> Iterator[av.VideoFrame]:
+        """The pictures that are ready. Raises av.FFmpegError if the packet does not decode."""
+        for frame in self.context.decode(packet):
+            self._begun = self._begun or not frame.is_corrupt
+            if self._begun:
+                yield frame
+
+
+def _context_for(stream: av.VideoStream) -> VideoCodecContext:
     own = stream.codec_context
     name = _WITH_ALPHA.get(own.codec.canonical_name)
     alpha = next((value for key, value in stream.metadata.items() if key.lower() == "alpha_mode"), "0")

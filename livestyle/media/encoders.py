@@ -24,11 +24,12 @@ _NO_LOG = "log-level=none"
 
 @dataclass(frozen=True)
 class _Software:
-    """An encoder for the CPU; `crf` is its usual one and `most` its highest, None where there is no such scale."""
+    """An encoder for the CPU; `crf` is its usual one, in a range, None where there is no such scale."""
 
     encoder: Encoder
     crf: float | None = None
     most: float | None = None
+    least: float = 0
 
 
 # The presets are speeds at which the encoder costs about what a slim network does.
@@ -38,7 +39,8 @@ _SOFTWARE = {
         Encoder("libx265", "hevc", options={"preset": "veryfast", "x265-params": f"{_NO_LOG}:cbqpoffs=-3:crqpoffs=-3"}),
         *(22, 51),
     ),
-    "av1": _Software(Encoder("libsvtav1", "av1", options={"preset": "8"}, most_fps=240), 18, 63),
+    # FFmpeg takes whole numbers for it, and its 0 for none at all.
+    "av1": _Software(Encoder("libsvtav1", "av1", options={"preset": "8"}, most_fps=240), 18, 63, least=1),
     "vp9": _Software(
         # Without `b` the quality would be bounded by a bit rate.
         Encoder("libvpx-vp9", "vp9", options={"b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}),
@@ -126,8 +128,8 @@ def _quality(encoding: Encoding, codec: str, target: Path, size: Size) -> float 
         return None if software.crf is None else crf_for(size, software.crf)
     if software.most is None:
         raise InputError(f"{target}: {codec} has no crf; leave --crf out")
-    if not 0 <= encoding.crf <= software.most:
-        raise InputError(f"{target}: crf {encoding.crf:g}: {codec} takes 0 to {software.most:g}")
+    if not software.least <= encoding.crf <= software.most:
+        raise InputError(f"{target}: crf {encoding.crf:g}: {codec} takes {software.least:g} to {software.most:g}")
     return encoding.crf
 
 

@@ -45,24 +45,27 @@ class GifPictures(Pictures):
         super().__init__(container, encoder, source, size, tick=TICK)
         self.left_out = 0
         self._newest: av.VideoFrame | None = None
+        self._length = 0  # of the newest, in ticks
 
     def encode(self, frame: Frame) -> Iterable[Packet[Any]]:
         """The packets that are ready: those before the newest picture, which may still have to give way."""
-        before, self._newest = self._newest, paletted(frame.image, self._size)
+        before, length = self._newest, self._length
+        self._newest = paletted(frame.image, self._size)
         time = (frame.time + self._before_zero) / TICK
         earliest = self.last_pts + _SHORTEST if self.last_pts is not None else 0
         if before is not None and earliest - time > _LATEST:
             self.left_out += 1
-            before = None
+            before, pts = None, earliest - _SHORTEST
         else:
-            self.last_pts = max(round(time), earliest)
-        self._newest.pts, self._newest.time_base = self.last_pts, TICK
-        return self.stream.encode(before) if before is not None else ()
+            pts = max(round(time), earliest)
+        self._newest.pts, self._newest.time_base, self.last_pts = pts, TICK, pts
+        self._length = max(round(time + frame.length / TICK) - pts, _SHORTEST) if frame.length else 0
+        return self._coded(before, length) if before is not None else ()
 
     def flush(self) -> Iterable[Packet[Any]]:
         """The packets that are left; none if nothing was encoded."""
         newest, self._newest = self._newest, None
-        return [*self.stream.encode(newest), *self.stream.encode(None)] if newest is not None else ()
+        return [*self._coded(newest, self._length), *super().flush()] if newest is not None else ()
 
 
 def paletted(image: Image, size: Size) -> av.VideoFrame:

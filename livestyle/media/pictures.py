@@ -54,6 +54,7 @@ class Pictures:
         colour = (source.matrix, source.primaries, source.transfer)
         self.stream = add_video(container, encoder, Coded(size, source.rate, self._tick, *colour, source.sample_aspect))
         self.last_pts: int | None = None
+        self._lengths: dict[int, int] = {}  # in ticks, of the pictures inside the encoder, by their times
 
     def encode(self, frame: Frame) -> Iterable[Packet[Any]]:
         """The packets that are ready once this frame is in; its image may have any size."""
@@ -63,7 +64,19 @@ class Pictures:
             pts = max(pts, self.last_pts + 1)  # containers refuse two frames at one time; never drop one
         picture.pts, picture.time_base = pts, self._tick
         self.last_pts = pts
-        return self.stream.encode(picture)
+        return self._coded(picture, round(frame.length / self._tick))
+
+    def _coded(self, picture: av.VideoFrame, length: int) -> list[Packet[Any]]:
+        """The packets that are ready once this picture is in, which is shown for so many ticks; 0 if nobody says."""
+        self._lengths[picture.pts or 0] = length
+        return self._with_lengths(self.stream.encode(picture))
+
+    def _with_lengths(self, packets: Iterable[Packet[Any]]) -> list[Packet[Any]]:
+        """Not all encoders tell how long a picture is shown: of a film's last one nothing else does."""
+        ready = list(packets)
+        for packet in ready:
+            packet.duration = self._lengths.pop(packet.pts or 0, 0)
+        return ready
 
     def _picture(self, frame: Frame) -> av.VideoFrame:
         """What is to be coded: the film's own picture where it is untouched, for RGB would cost it some colour."""
@@ -82,7 +95,7 @@ class Pictures:
 
     def flush(self) -> Iterable[Packet[Any]]:
         """The packets that are left; none if nothing was encoded."""
-        return self.stream.encode(None) if self.last_pts is not None else ()
+        return self._with_lengths(self.stream.encode(None)) if self.last_pts is not None else ()
 
     def close(self) -> None:
         """Nothing: the container has the encoder."""

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import av
 from av.container import InputContainer
+from av.sidedata.sidedata import Type
 from av.video.reformatter import Colorspace
 
 from ..errors import InputError, Stalled
@@ -22,7 +23,8 @@ from .damage import Promise
 from .decoder import Decoder
 from .filters import LookUp, deinterlaced
 from .frame_times import FrameTimes, times_of
-from .orientation import orientation_of
+from .orientation import Orientation, orientation_of
+from .side_data import side_data
 from .size import MAX_PIXELS, Size, fit
 from .start import before_zero
 from .streams_roles import main_video
@@ -81,16 +83,18 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded frame: its time in seconds and its number; `image` converts it; `coded` as in Frame."""
+    """A decoded frame: its time in seconds and its number; `image` converts it; `coded` and `length` as in Frame."""
 
     time: Fraction
     index: int
     image: Callable[[], Image]
     coded: av.VideoFrame | None
+    length: Fraction
 
     def frame(self, time: Fraction | None = None) -> Frame:
         """It, converted; at another time than its own if one is given."""
-        return Frame(self.image(), self.time if time is None else time, self.index, coded=self.coded)
+        time = self.time if time is None else time
+        return Frame(self.image(), time, self.index, coded=self.coded, length=self.length)
 
 
 class FilmReader:
@@ -137,7 +141,7 @@ class FilmReader:
         self.warnings: list[str] = []
         self._max_pixels = max_pixels
         self._tone_map: LookUp | None = None
-        self._changed = False
+        self._changed = self._captioned = False
 
     def _open(self, size: Size | int | None) -> None:
         stream = main_video(self._container)
@@ -167,6 +171,7 @@ class FilmReader:
         if self._first is None:
             raise InputError(f"{self.path}: {self._no_frame()}")
         self._refuse_over_limit(self._first.width, self._first.height)
+        self._pixel_shape = self._pixel_shape_now()
         self._learn_picture(self._first, size, sample_aspect)
 
     def _no_frame(self) -> str:
@@ -228,9 +233,10 @@ class FilmReader:
         times, index = self._frame_times(), 0
         while frame is not None:
             time = times.of(frame) * self.time_base
-            self._end = time + 1 / self.rate
+            length = frame.duration * self.time_base
+            self._end = time + max(length, 1 / self.rate)
             self._take_note(frame)
-            yield Picture(time, index, partial(self._image, frame), frame if self._is_image(frame) else None)
+            yield Picture(time, index, partial(self._image, frame), frame if self._is_image(frame) else None, length)
             frame, index = next(self._frames, None), index + 1
 
     def _frame_times(self) -> FrameTimes:
@@ -239,24 +245,45 @@ class FilmReader:
     def _is_image(self, frame: av.VideoFrame) -> bool:
         """Whether the frame as coded is what is shown, in the film's own colours."""
         as_coded = Size(frame.width, frame.height) == self.coded_size == self.frame_size
-        return as_coded and self.orientation.upright and is_plain(frame) and matrix_of(frame) == self.matrix
+        upright = self._orientation_of(frame).upright
+        return as_coded and upright and is_plain(frame) and matrix_of(frame) == self.matrix
+
+    def _orientation_of(self, frame: av.VideoFrame) -> Orientation:
+        """As the film's first frame says it: in some films no other does."""
+        return self.orientation
 
     def _take_note(self, frame: av.VideoFrame) -> None:
         """Of what a frame says for itself and those after it."""
-        if not self._changed and (frame.width, frame.height) != self.coded_size:
+        if not self._changed and (change := self._change(frame)):
             self._changed = True
-            self._say(
-                f"the size changes from {self.coded_size} to {frame.width}x{frame.height} on the way; "
-                f"every frame is scaled to the first one's"
-            )
+            self._say(change)
+        if not self._captioned and side_data(frame, Type.A53_CC):
+            self._captioned = True
+            self._say("closed captions lie inside its pictures; those that are styled have none")
         if self._tone_map is None and is_hdr(frame):
             self._say("HDR; tone-mapped to SDR (BT.709)")
             self._tone_map = tone_map_for(frame)
 
+    def _change(self, frame: av.VideoFrame) -> str:
+        """How the frame has another shape than the first one, in words."""
+        size = self._orientation_of(frame).shown(Size(frame.width, frame.height))
+        if size != self.size:
+            return f"the size changes from {self.size} to {size} on the way; every frame is scaled to the first one's"
+        before, now = self._pixel_shape, self._pixel_shape_now()
+        if before and now and now != before:
+            shapes = f"from {before.numerator}:{before.denominator} to {now.numerator}:{now.denominator}"
+            return f"the shape of its pixels changes {shapes} on the way; every frame is shown with the first one's"
+        return ""
+
+    def _pixel_shape_now(self) -> Fraction | None:
+        """Of the newest frame, as the codec has it: the container's may be another, but holds for all."""
+        codec = self._stream.codec_context
+        return codec.sample_aspect_ratio if codec else None
+
     def _image(self, frame: av.VideoFrame) -> Image:
+        orientation = self._orientation_of(frame)
         tone_map = self._tone_map if is_hdr(frame) else None
-        image = to_rgb(frame, self.orientation.shown(self.frame_size), tone_map=tone_map)
-        return self.orientation.apply(image)
+        return orientation.apply(to_rgb(frame, orientation.shown(self.frame_size), tone_map=tone_map))
 
     def close(self) -> None:
         """Twice is fine."""

@@ -12,7 +12,9 @@ from pathlib import Path
 import av
 
 from ..errors import InputError
+from .decoder import set_limit
 from .frame_times import FrameTimes
+from .orientation import Orientation, orientation_of
 from .picture import SUFFIXES
 from .reader import FilmReader
 from .size import MAX_PIXELS, Size
@@ -71,6 +73,7 @@ def pictures_of(path: Path) -> list[Path]:
         found = [name for name in names if pattern.number(name) is not None]
     else:  # what is hidden is not meant, such as what macOS leaves
         found = [name for name in names if Path(name).suffix.lower() in SUFFIXES and name[0] != "."]
+    found = [name for name in found if not (folder / name).is_dir()]
     if not found:
         hint = "no file has such a name" if pattern else f"is a directory without a picture ({', '.join(SUFFIXES)})"
         raise InputError(f"{path}: {hint}")
@@ -100,7 +103,7 @@ class Pictures:
             if frame is None:
                 self.damaged += 1
                 continue
-            frame.pts, frame.time_base = index, 1 / self._rate
+            frame.pts, frame.time_base, frame.duration = index, 1 / self._rate, 1
             yield frame
 
     def _read(self, path: Path) -> av.VideoFrame | None:
@@ -110,6 +113,7 @@ class Pictures:
                 path.open("rb") as file,
                 av.open(file, "r", options={"max_pixels": str(self._max_pixels)}) as container,
             ):
+                set_limit(container.streams.video[0].codec_context, self._max_pixels)
                 return next(container.decode(video=0), None)
         except (av.FFmpegError, OSError, IndexError):
             return None
@@ -143,11 +147,18 @@ class SequenceReader(FilmReader):
             self._say(f"{missing} numbers from {numbers[0]} to {numbers[-1]} are missing; the pictures follow closely")
 
     def _no_frame(self) -> str:
-        return f"none of its {self.expected_frames} pictures can be read"
+        larger = f"if they have more than {self._max_pixels} pixels, allow that with --max-pixels"
+        return f"none of its {self.expected_frames} pictures can be read; {larger}"
 
     def damage(self, decoded: int) -> str | None:
         lost = self._decoder.damaged
         return f"{self.path}: damaged; {decoded} of {decoded + lost} frames decoded" if lost else None
+
+    def _orientation_of(self, frame: av.VideoFrame) -> Orientation:
+        return orientation_of(frame)
+
+    def _pixel_shape_now(self) -> Fraction | None:
+        return None
 
     def _frame_times(self) -> FrameTimes:
         return FrameTimes("image2", 1)

@@ -26,10 +26,10 @@ _PNG: dict[str, Any] = {"compress_level": 3}  # at a third of the usual level's 
 
 
 def is_sequence_target(target: Path) -> bool:
-    """Whether pictures are to be written: a pattern, a folder (not one named like a film), a name without a suffix."""
-    if pattern_of(target) is not None:
-        return True
-    return target.suffix.lower() not in CONTAINERS if target.is_dir() else not (target.suffix or target.exists())
+    """Whether pictures are to be written: a pattern or a folder, neither named like a film; a name without a suffix."""
+    if target.suffix.lower() in CONTAINERS:
+        return False
+    return target.is_dir() or pattern_of(target) is not None or not (target.suffix or target.exists())
 
 
 def target_pattern(target: Path) -> Pattern:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 _ENCODERS = {"matroska": "subrip", "webm": "webvtt"}  # else MPEG-4's
+_TAGS = re.compile(rb"\{[^}]*\}")  # of ASS
+_DRAWING = re.compile(rb"\{[^}]*\\p[1-9][^}]*\}.*?(?=\{[^}]*\\p0|$)")  # its commands would be shown as text
 
 
 class Cue(NamedTuple):
@@ -56,18 +59,27 @@ class ConvertedSubtitles:
 
     def _decode(self, packet: Packet[Any]) -> Cue | None:
         subtitle = self._source.decode2(packet)  # None for the empty ones that MPEG-4 has for silence
-        lines = [it.ass for it in subtitle or () if isinstance(it, AssSubtitle) and it.ass]
+        lines = [_DRAWING.sub(b"", it.ass) for it in subtitle or () if isinstance(it, AssSubtitle) and it.ass]
+        lines = [line for line in lines if _TAGS.sub(b"", line.split(b",", 8)[-1]).strip()]
         if not lines or packet.pts is None:
             return None
         return Cue(packet.pts, packet.pts + max(packet.duration or 0, 1), _together(lines))
 
     def _encode(self, cue: Cue) -> Packet[Any]:
         milliseconds = round((cue.end - cue.start) * self._time_base * 1000)
-        packet = self._codec.encode_subtitle(SubtitleSet.create(cue.line, 0, milliseconds))
+        packet = self._codec.encode_subtitle(SubtitleSet.create(self._spelt(cue.line), 0, milliseconds))
         packet.pts = packet.dts = cue.start
         packet.duration, packet.time_base = cue.end - cue.start, self._time_base
         packet.stream, packet.is_keyframe = self.stream, True
         return packet
+
+    def _spelt(self, line: bytes) -> bytes:
+        """The line with its text as the codec writes it, which FFmpeg leaves to others: no `\\h` for a fixed space."""
+        *fields, text = line.split(b",", 8)
+        text = text.replace(b"\\h", "\N{NO-BREAK SPACE}".encode())
+        if self._codec.name == "webvtt":  # there `<` begins a tag, which is not shown
+            text = text.replace(b"&", b"&amp;").replace(b"<", b"&lt;").replace(b">", b"&gt;")
+        return b",".join([*fields, text])
 
 
 class OneAtATime:

@@ -14,7 +14,7 @@ from .languages import three_letters
 # What describes the old file or its coding: the new file has its own, or none.
 OUTDATED = re.compile(
     r"(major_brand|minor_version|compatible_brands|encod(er|ing).*|software|handler_name|vendor_id|rotate|timecode"
-    r"|duration|bps|number_of_(frames|bytes)|source_id|_statistics_.*"
+    r"|duration|bps|number_of_(frames|bytes)|source_id|_statistics_.*|alpha_mode"
     r"|\w+_(uid|umid|ul)|uid|(company|product)_name|(product|toolkit)_version(_num)?|application_platform"  # of MXF
     r")(-[a-z]{3})?",
     re.IGNORECASE,

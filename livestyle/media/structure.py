@@ -6,12 +6,14 @@ Only the heads of elements are read, not what is in them, unless they carry a ch
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
 from .structure_packets import asf_is_whole, ogg_is_whole, transport_is_whole
+from .structure_simple import dv_is_whole, gif_is_whole, mxf_is_whole
 
 _MOST = 4_000_000  # elements, some ten hours of film; a file made of nothing else must not keep anyone waiting
 _HEAD = 16  # bytes, no less than the name and size of an element take
@@ -38,7 +40,8 @@ def _head(file: FileIO, at: int) -> bytes:
 
 # Matroska (RFC 8794, section 4, and RFC 9559, section 5): what may be in the elements that are looked into.
 _FILE, _EBML, _SEGMENT, _CLUSTER, _GROUP = 0, 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xA0
-_ANYWHERE = {0xEC, 0xBF}  # Void, CRC-32
+_CHECKSUM, _SUM, _AT_ONCE = 0xBF, 4, 1 << 20  # CRC-32 of the rest of an element; bytes of it, and read at once
+_ANYWHERE = {0xEC, _CHECKSUM}  # Void
 _PARTS = {
     _FILE: {_EBML, _SEGMENT} | _ANYWHERE,
     _SEGMENT: {0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1043A770, _CLUSTER, 0x1C53BB6B, 0x1941A469, 0x1254C367}
@@ -76,10 +79,21 @@ def _matroska_is_whole(file: FileIO, length: int) -> bool:
         end = around.end if size is None else begin + size
         if end > around.end:
             return False
+        if (around.name, name) == (_CLUSTER, _CHECKSUM) and not (around.open or _sum_is_right(file, end, around.end)):
+            return False
         at = begin if name in _PARTS else end
         if name in _PARTS:
             inside.append(_Around(name, end, size is None))
     return True
+
+
+def _sum_is_right(file: FileIO, begin: int, end: int) -> bool:
+    """Whether the bytes up to the end have the sum that is written before them."""
+    file.seek(begin - _SUM)
+    expected, found = int.from_bytes(file.read(_SUM), "little"), 0
+    for at in range(begin, end, _AT_ONCE):
+        found = zlib.crc32(file.read(min(_AT_ONCE, end - at)), found)
+    return found == expected
 
 
 def _number_length(head: bytes, at: int) -> int:
@@ -166,4 +180,7 @@ _WALKS: dict[str, Callable[[FileIO, int], bool]] = {
     "asf": asf_is_whole,
     "ogg": ogg_is_whole,
     "mpegts": transport_is_whole,
+    "gif": gif_is_whole,
+    "dv": dv_is_whole,
+    "mxf": mxf_is_whole,
 }
