@@ -97,7 +97,7 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
 )
 @click.option("--batch", type=click.IntRange(1), default=2, show_default=True)
 @click.option(
-    "--crop", type=click.IntRange(64), default=192, show_default=True, help="Side of a training crop, pixels."
+    "--crop", type=click.IntRange(64), default=128, show_default=True, help="Side of a training crop, pixels."
 )
 @click.option(
     "--learning-rate", type=click.FloatRange(0, min_open=True), help="Default: 0.002, or 0.01 for a code alone."

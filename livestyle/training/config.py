@@ -55,7 +55,7 @@ class TrainConfig:
     iterations: int = 2000
     minutes: float | None = None
     batch: int = 2  # of each process
-    crop: int = 192  # pixels
+    crop: int = 128  # pixels
     learning_rate: float | None = None
     seed: int = 0
     keep_color: bool = False
