@@ -236,7 +236,7 @@ def test_training_ends_early_when_the_photos_kept_aside_get_no_better(config: Tr
 
 def test_the_best_weights_are_kept_not_the_last(config: TrainConfig) -> None:
     """At a rate that lets the loss jump about, the last look is not the best one."""
-    config, witness = replace(config, learning_rate=0.3, seed=3, iterations=24, judge_every=2, patience=0), Witness()
+    config, witness = replace(config, learning_rate=2.0, seed=1, iterations=24, judge_every=2, patience=0), Witness()
     best = train(config, watcher=witness)
     chosen = [judged.step for judged in witness.looks if judged.best][-1]
     assert chosen < 24
@@ -254,7 +254,7 @@ def test_the_best_weights_are_kept_not_the_last(config: TrainConfig) -> None:
 
 
 def test_the_best_weights_are_kept_where_a_shorter_training_is_asked_for(config: TrainConfig, tmp_path: Path) -> None:
-    config, witness = replace(config, learning_rate=0.5, seed=1, iterations=24, judge_every=2, patience=0), Witness()
+    config, witness = replace(config, learning_rate=2.0, seed=1, iterations=24, judge_every=2, patience=0), Witness()
     checkpoint = tmp_path / "net.safetensors"
     with pytest.raises(Interrupted):
         train(config, checkpoint=checkpoint, watcher=Witness(interrupt_after=15))
