@@ -105,8 +105,8 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
 @click.option(
     "--start",
     type=FILE,
-    help="The lite style file to train on from, or whose codes a predictor learns; its styles keep theirs. "
-    "Default for lite: the one that ships; none: begin from nothing.",
+    help="The style file to train on from, or whose codes a predictor learns; its styles keep theirs. "
+    "Default for lite and johnson: the one that ships; none: begin from nothing.",
 )
 @click.option(
     "--codes-only/--whole-network",
