@@ -136,6 +136,26 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(
     assert differences(resumed, train(config)) == []
 
 
+def test_a_training_resumed_for_another_painting_ends_with_that_one(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What did best by the old painting, or ended there, does not count, nor does its style weight."""
+    dots, waves = (replace(config, paintings=(painting,), judge_every=1) for painting in config.paintings)
+    waves = replace(waves, paintings=(replace(waves.paintings[0], style_weight=7.0),))
+    checkpoint, witness = tmp_path / "net.safetensors", Witness()
+    before = train(dots, checkpoint=checkpoint)
+    weights: list[float] = []
+    look = loop._Training._look
+    monkeypatch.setattr(
+        loop._Training, "_look", lambda self: (weights.extend(self._state.perceptual.style_weights), look(self))
+    )
+    trained = train(replace(waves, iterations=ITERATIONS + 2), checkpoint=checkpoint, watcher=witness)
+    assert witness.steps == [7, 8] and [judged.best for judged in witness.looks][0]
+    assert weights == [7.0, 7.0] and differences(before, trained)
+    again = train(replace(dots, iterations=ITERATIONS + 2), checkpoint=checkpoint)
+    assert differences(trained, again) == []  # there was nothing left to do
+
+
 def test_a_style_weight_found_on_the_way_survives_an_interruption(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -505,6 +525,23 @@ def test_a_code_alone_is_learnt_for_the_network_that_is_there(run_train: RunCli,
         mixed = mix(image)
     a, b = (livestyle.load(path, device="cpu")(image) for path in (first, second))
     assert not np.array_equal(a, b) and not np.array_equal(mixed, a)
+
+
+def test_a_code_resumed_from_a_training_of_the_whole_network_keeps_that_network(
+    run_train: RunCli, tmp_path: Path, world: Path
+) -> None:
+    """The code was learnt for what the network had become, not for the one it began with."""
+    checkpoint, target = tmp_path / "net.safetensors", tmp_path / "mine.onnx"
+    common = ["dots.png", *COMMON, "--start", LITE, "--checkpoint", str(checkpoint), "--learning-rate", "0.05"]
+    assert run_train(*common, "--out", str(tmp_path / "whole.onnx"), small=[*SMALL, "--iterations", "3"])[0] == 0
+    steps = [*SMALL, "--iterations", "4"]
+    assert run_train(*common, "--out", str(target), "--codes-only", small=steps)[0] == 0
+    with livestyle.load(target, device="cpu") as stylizer:
+        image = gradient(47, 33)
+        expected = Contract(load_network(checkpoint)[0].eval())
+        code = torch.tensor(next(iter(inspect(target).codes.values())))
+        styled = expected(torch.from_numpy(image)[None], torch.tensor(1.0), code)[0].detach().numpy()
+        assert_images_close(stylizer(image), styled, levels=1)
 
 
 @pytest.mark.parametrize(

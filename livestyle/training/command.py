@@ -126,12 +126,18 @@ def _export(
     half: bool,
 ) -> None:
     name = target.stem
-    if isinstance(net, Lite) and config.codes_only and start and not config.keep_color:
+    if isinstance(net, Lite) and config.codes_only and start and not config.keep_color and _is_of(net, start):
         codes = dict(zip(names, torch.split(net.codes.detach(), 1), strict=True))
         export_codes(start, target, name=name, codes=codes, about=about)
         return
     styles, keep = names if isinstance(net, Lite) else (), config.keep_color
     export_onnx(net, target, name=name, kind=config.net, styles=styles, about=about, half=half, keep_color=keep)
+
+
+def _is_of(net: Lite, start: Path) -> bool:
+    """Whether it is the very network of the file: one resumed from a training of the whole network is not."""
+    held = load_lite(start).state_dict()
+    return all(torch.equal(value, held[name]) for name, value in net.state_dict().items() if name != "codes")
 
 
 def make_config(

@@ -23,6 +23,8 @@ from .config import TrainConfig
 
 _BALANCE = ("style_weights", "running")  # what `Perceptual` learns on the way
 _BEST = "best."
+# Settings whose change makes losses of earlier looks and those to come no more comparable.
+_JUDGED_BY = {"paintings", "photos", "loss_networks", "crop", "seed", "keep_color", "losses"}
 
 
 class Packed(NamedTuple):
@@ -57,6 +59,10 @@ class State:
         """Remembers the weights as they are now, and the losses they were judged by."""
         self.best = dict(losses)
         self.best_net = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
+
+    def forget_best(self) -> None:
+        """What comes is judged by other photos or paintings, and cannot have ended."""
+        self.best, self.best_net, self.stale, self.ended, self.budget.plateau = {}, {}, 0, False, None
 
     def pack(self) -> Packed:
         """A copy of all of it."""
@@ -136,6 +142,7 @@ def read_checkpoint(path: Path) -> Packed:
 
 def resume(path: Path, state: State) -> list[str]:
     """Puts a checkpoint into the state. The settings that were others then, a line each. Raises InputError."""
+    style_weights = state.perceptual.style_weights.clone()
     try:
         packed = read_checkpoint(path)
         state.unpack(packed)
@@ -144,7 +151,12 @@ def resume(path: Path, state: State) -> list[str]:
         what = str(error).splitlines()[0]
         raise InputError(f"{path}: not a checkpoint of this {state.config.net} ({what})") from error
     now = json.loads(json.dumps(asdict(state.config), default=str))
-    return [f"{key} was {before.get(key)}, is {now[key]}" for key in now if before.get(key, now[key]) != now[key]]
+    others = [key for key in now if before.get(key, now[key]) != now[key]]
+    if _JUDGED_BY.intersection(others):
+        state.forget_best()
+    if "paintings" in others:
+        state.perceptual.style_weights.copy_(style_weights)
+    return [f"{key} was {before.get(key)}, is {now[key]}" for key in others]
 
 
 def load_network(path: Path) -> tuple[nn.Module, dict[str, Any], int]:
