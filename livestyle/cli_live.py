@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .cli_options import FILE, Fraction01, SizeType, say, style_options
+from .cli_options import FILE, FiniteRange, Fraction01, SizeType, say, style_options
 from .completion import SHELLS, StyleType, completion_script
 
 if TYPE_CHECKING:
@@ -28,21 +27,6 @@ class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|)", str(value).strip())
         seconds = float(match[1]) / (1 if match[2] == "s" else 1000) if match else 0.0
         return seconds or self.fail(f"{value!r}: give a time above 0, such as 50ms or 0.05s", param, ctx)
-
-
-class FiniteRange(click.FloatRange):
-    """A number; click's own range lets `nan` and `inf` through, and says of text that it is no \"float range\"."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            float(value)
-        except ValueError:
-            self.fail(f"{value!r}: write a number, such as {self._example()}", param, ctx)
-        number = super().convert(value, param, ctx)
-        return number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number", param, ctx)
-
-    def _example(self) -> str:
-        return f"30 (from {self.min or 0:g} to {self.max:g})" if self.max else "30"
 
 
 _CAMERA_HELP = "A number, name, device, film, address, pattern or screen."

@@ -71,6 +71,21 @@ class RateType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return broadcast if rate.denominator > 1 and abs(rate - broadcast) < _ROUNDED else rate
 
 
+class FiniteRange(click.FloatRange):
+    """A number; click's own range lets `nan` and `inf` through, and says of text that it is no \"float range\"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            float(value)
+        except ValueError:
+            self.fail(f"{value!r}: write a number, such as {self._example()}", param, ctx)
+        number = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number", param, ctx)
+
+    def _example(self) -> str:
+        return f"30 (from {self.min or 0:g} to {self.max:g})" if self.max else "30"
+
+
 class Fraction01(click.FloatRange):
     """A number from 0 to 1; click's own range lets `nan` through."""
 
@@ -129,7 +144,7 @@ def encoding_options(command: F) -> F:
 
     options = [
         click.option("--codec", type=click.Choice(CODECS), help="Default: h264 where the container takes it."),
-        click.option("--crf", type=click.FloatRange(0, 63), help="Lower is better and larger. Default: 20 for h264."),
+        click.option("--crf", type=FiniteRange(0, 63), help="Lower is better and larger. Default: 20 for h264."),
         click.option(
             "--encoder",
             default="software",

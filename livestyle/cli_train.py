@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .cli_options import FILE, say
+from .cli_options import FILE, FiniteRange, say
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     type=click.Choice(["draft", "good", "best"]),
     help="How long: 1, 2 or 15 minutes. Default: good. Or:",
 )
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Train for so long.")
+@click.option("--minutes", type=FiniteRange(0, min_open=True), help="Train for so long.")
 @click.option("--iterations", type=click.IntRange(1), help="Train for so many steps, the same everywhere.")
 @click.option(
     "--patience",
@@ -62,12 +62,12 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     "--style-weight",
     "style_weights",
     multiple=True,
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="Once, or once a painting. Default: found on the way.",
 )
 @click.option(
     "--content-loss",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     default=CONTENT_GOAL,
     show_default=True,
     help="How far from the photo: the style weight that is found is the one which leads here. 1 is bold.",
@@ -76,21 +76,21 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     "--stroke",
     "strokes",
     multiple=True,
-    type=click.FloatRange(0.25, 4),
+    type=FiniteRange(0.25, 4),
     help="Brush size, once or once a painting; default 1.",
 )
 @click.option(
     "--dot-weight",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.0,
     show_default=True,
     help="Against spots where a photo has none, for a painting of foam or stars; 100 leaves few.",
 )
 @click.option("--keep-color", is_flag=True, help="Learn light and dark alone; pictures keep their own colours.")
-@click.option("--tv-weight", type=click.FloatRange(0), default=4.0, show_default=True, help="Smoothness.")
+@click.option("--tv-weight", type=FiniteRange(0), default=4.0, show_default=True, help="Smoothness.")
 @click.option(
     "--temporal-weight",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=100.0,
     show_default=True,
     help="Against flicker, by made motion; 0 does without, in less time.",
@@ -99,9 +99,7 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
 @click.option(
     "--crop", type=click.IntRange(64), default=128, show_default=True, help="Side of a training crop, pixels."
 )
-@click.option(
-    "--learning-rate", type=click.FloatRange(0, min_open=True), help="Default: 0.002, or 0.01 for a code alone."
-)
+@click.option("--learning-rate", type=FiniteRange(0, min_open=True), help="Default: 0.002, or 0.01 for a code alone.")
 @click.option(
     "--start",
     type=FILE,
@@ -113,7 +111,7 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     default=None,
     help="Learn the style's code alone, which then mixes with all others of its network. Default with --quality draft.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(
     "--checkpoint",
     type=FILE,
@@ -156,6 +154,8 @@ def _from_recipe(recipe: Recipe, context: click.Context, typed: set[str]) -> dic
         param = params.get(key)
         if param is None or param.name is None or param.name in _NOT_IN_RECIPES:
             raise InputError(f"recipe {recipe.name}: '{key}' is not an option a recipe can set")
+        if isinstance(param, click.Option) and param.is_flag and not isinstance(value, bool):
+            raise InputError(f"recipe {recipe.name}: {key} = {value!r}: write true or false")
         try:
             many = isinstance(param, click.Option) and param.multiple and not isinstance(value, list)
             found[param.name] = param.type_cast_value(context, [value] if many else value)

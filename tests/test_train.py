@@ -150,7 +150,7 @@ def test_a_training_resumed_for_another_painting_ends_with_that_one(
         loop._Training, "_look", lambda self: (weights.extend(self._state.perceptual.style_weights), look(self))
     )
     trained = train(replace(waves, iterations=ITERATIONS + 2), checkpoint=checkpoint, watcher=witness)
-    assert witness.steps == [7, 8] and [judged.best for judged in witness.looks][0]
+    assert witness.steps == [7, 8] and witness.looks[0].best
     assert weights == [7.0, 7.0] and differences(before, trained)
     again = train(replace(dots, iterations=ITERATIONS + 2), checkpoint=checkpoint)
     assert differences(trained, again) == []  # there was nothing left to do
@@ -699,6 +699,16 @@ def test_of_many_small_paintings_a_few_are_named(run_train: RunCli, tmp_path: Pa
         ("[[painting]]\nname = 'a'\nbrush = 3", "brush = 3"),
         ("[[painting]]\nname = 'absent'", "no picture for absent; give them with --paintings FOLDER"),
         ("= 3", "not a recipe"),
+        ("painting = 3", "write a table for each, [[painting]]"),
+        ("[painting]\nname = 'a'", "write a table for each, [[painting]]"),
+        ("painting = ['name']", "write a table for each, [[painting]]"),
+        ("net-options = 3", "write a table, [net-options]"),
+        ("codes-only = 1", "codes-only = 1: write true or false"),
+        ("keep-color = {a = 1}", "write true or false"),
+        ("[[painting]]\nname = 'dots'\nstroke = 1000", "stroke = 1000; from 0.25 to 4"),
+        ("[[painting]]\nname = 'dots'\nstroke = 0", "stroke = 0; from 0.25 to 4"),
+        ("[[painting]]\nname = 'dots'\nstyle-weight = nan", "style-weight = nan; from"),
+        ("[[painting]]\nname = 'dots'\ndots = -1", "dots = -1; from 0"),
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_one_line(text: str, reason: str, run_train: RunCli, tmp_path: Path) -> None:
@@ -720,6 +730,18 @@ def test_the_shipped_recipes_hold_the_shipped_styles() -> None:
 def test_two_lengths_are_a_usage_error(two: list[str], run_train: RunCli) -> None:
     code, _, errors = run_train("dots.png", *COMMON, *two)  # run_train gives --iterations
     assert code == 2 and "both say how long" in errors[-1]
+
+
+@pytest.mark.parametrize("option", ["style-weight", "content-loss", "learning-rate", "tv-weight", "stroke", "minutes"])
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_number_that_is_none_is_a_usage_error(option: str, number: str, run_train: RunCli) -> None:
+    code, _, errors = run_train("dots.png", *COMMON, f"--{option}", number, small=())
+    assert code == 2 and f"--{option}" in errors[-1]
+
+
+def test_a_seed_that_is_too_large_is_a_usage_error(run_train: RunCli) -> None:
+    code, _, errors = run_train("dots.png", *COMMON, "--seed", str(2**64))
+    assert code == 2 and "--seed" in errors[-1]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ from ..data import find_pictures
 from ..errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "styles" / "recipes"
-_WORDS, _NUMBERS = ("name", "file"), ("stroke", "style-weight", "content", "dots")  # of a painting
+_WORDS = ("name", "file")  # of a painting
+_LARGEST = 1e6
+_NUMBERS = {"stroke": (0.25, 4.0), "style-weight": (1e-6, _LARGEST), "content": (1e-6, _LARGEST), "dots": (0, _LARGEST)}
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,10 @@ def load_recipe(name: str) -> Recipe:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path}: not a recipe ({error})") from error
     paintings, net_options = table.pop("painting", []), table.pop("net-options", {})
+    if not isinstance(net_options, dict):
+        raise InputError(f"{path}: net-options = {net_options!r}; write a table, [net-options]")
+    if not (isinstance(paintings, list) and all(isinstance(row, dict) for row in paintings)):
+        raise InputError(f"{path}: painting = {paintings!r}; write a table for each, [[painting]]")
     for row in paintings:
         _check(path, row)
     return Recipe(path.stem, table, net_options, tuple(paintings))
@@ -81,6 +87,9 @@ def _check(path: Path, row: dict[str, Any]) -> None:
         if not fits:
             allowed = f"{', '.join(_WORDS)} (text), {', '.join(_NUMBERS)} (numbers)"
             raise InputError(f"{path}: [[painting]] {row['name']}: {key} = {value!r}; there are {allowed}")
+        if key in _NUMBERS and not _NUMBERS[key][0] <= value <= _NUMBERS[key][1]:
+            least, most = _NUMBERS[key]
+            raise InputError(f"{path}: [[painting]] {row['name']}: {key} = {value!r}; from {least:g} to {most:g}")
 
 
 def pictures_of(given: Sequence[Path], folder: Path | None) -> list[Path]:
