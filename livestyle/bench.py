@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -25,6 +25,9 @@ from .media.reader import FilmReader, address_of
 from .media.size import Size, fit
 from .pipeline import STAGES
 from .stylizer import Stylizer, load
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 WARM_UP = 5  # frames: the first ones allocate
 PEER_FRAMES = 10  # frames: a peer may take a second each
@@ -196,24 +199,36 @@ def _peer(path: Path, film: Path, target: Path, our_fps: float) -> dict[str, Any
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises bare exceptions of many kinds
         raise InputError(f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})") from error
-    name = session.get_inputs()[0].name
     times = []
     with FilmReader(film) as reader, av.open(str(target), "w") as container:
         size = Size(*(side // 4 * 4 for side in reader.size))
         stream = container.add_stream("libx264", rate=reader.rate, options={"crf": str(CRF), "preset": PRESET})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         tag(stream.codec_context, reader.matrix)
-        frames: Iterator[Frame] = iter(reader)
-        for index in range(WARM_UP + PEER_FRAMES):
-            began = time.perf_counter()
-            image = next(frames).image[: size.height, : size.width]
-            picture = to_yuv(session.run(None, {name: image[None]})[0][0], size, reader.matrix)
+        frames: Iterator[Frame] = islice(reader, WARM_UP + PEER_FRAMES)
+        began = time.perf_counter()
+        for index, frame in enumerate(frames):
+            image = _run_peer(session, path, frame.image[: size.height, : size.width])
+            picture = to_yuv(image, size, reader.matrix)
             picture.pts, picture.time_base = index, 1 / reader.rate
             container.mux(stream.encode(picture))
             times.append(time.perf_counter() - began)
+            began = time.perf_counter()
         container.mux(stream.encode(None))
-    fps = float(1 / np.median(times[WARM_UP:]))
+    fps = float(1 / np.median(times[min(WARM_UP, len(times) // 2) :]))  # a film may be short
     return {"name": path.stem, "fps": fps, "we_are_times_faster": our_fps / fps}
+
+
+def _run_peer(session: onnxruntime.InferenceSession, path: Path, image: Image) -> Image:
+    """Raises InputError for a network that makes no picture of that size of it."""
+    try:
+        styled: Image = session.run(None, {session.get_inputs()[0].name: image[None]})[0]
+    except Exception as error:  # onnxruntime raises bare exceptions of many kinds
+        raise InputError(f"{path}: fails on {image.shape} ({str(error).splitlines()[0]})") from error
+    if styled.dtype != np.uint8 or styled.shape != (1, *image.shape):
+        raise InputError(f"{path}: makes {styled.shape}, {styled.dtype} of {image.shape}; give a uint8 NHWC network")
+    picture: Image = styled[0]
+    return picture
 
 
 def _percentiles(times: Sequence[float]) -> dict[str, float]:

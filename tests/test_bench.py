@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import av
 import numpy as np
@@ -10,9 +11,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import livestyle
 from livestyle.bench import make_film, report, run_bench
+from livestyle.errors import InputError
 from livestyle.media.reader import FilmReader
 from livestyle.media.size import Size
+
+STYLES = Path(livestyle.__file__).parent / "styles"
 
 
 @pytest.fixture
@@ -36,6 +41,26 @@ def test_every_figure_is_there_and_positive(peer):
     assert result["tensor_only"]["p50"] <= result["tensor_only"]["p95"]
     assert result["peer"]["we_are_times_faster"] == pytest.approx(result["whole_chain"]["fps"] / result["peer"]["fps"])
     assert "64x48" in report(result)
+
+
+@pytest.mark.parametrize("frames", [1, 3, 10])
+def test_a_short_film_is_enough_for_a_peer(peer, tmp_path, frames):
+    film = make_film(tmp_path / "film.mp4", Size(64, 48), frames)
+    result = run_bench(film, style="none", size=640, frames=10, device="cpu", peer=peer)
+    assert result["peer"]["fps"] > 0
+
+
+@pytest.mark.parametrize("network", ["predictor", "lite"])
+def test_a_peer_that_makes_no_picture_is_one_line(network, tmp_path):
+    path, film = STYLES / f"{network}.onnx", make_film(tmp_path / "film.mp4", Size(64, 48), 10)
+    if network == "lite":  # with another input
+        model = onnx.load(path)
+        model.graph.initializer.remove(next(t for t in model.graph.initializer if t.name == "code"))
+        path = tmp_path / "lite.onnx"
+        onnx.save(model, path)
+    with pytest.raises(InputError) as caught:
+        run_bench(film, style="none", size=640, frames=10, device="cpu", peer=path)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
 
 
 def test_without_a_network_the_engine_takes_no_share():
