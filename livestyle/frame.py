@@ -9,7 +9,17 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import InputError
+
 Image: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB, C-contiguous
+
+
+def check_image(image: object) -> None:
+    """Raises InputError unless it is (H, W, 3) uint8, with a pixel at least."""
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"image of type {type(image).__name__}: give (H, W, 3) uint8 RGB")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise InputError(f"image of shape {image.shape}, {image.dtype}: give (H, W, 3) uint8 RGB")
 
 
 @dataclass(frozen=True)

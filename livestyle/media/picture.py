@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
 from ..errors import InputError, OutputError
-from ..frame import Image
+from ..frame import Image, check_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95}, ".jpeg": {"quality": 95}, ".webp": {"quality": 95}}
@@ -45,7 +45,7 @@ def open_mask(path: Path) -> Pillow.Image:
 
 
 def _open_upright(path: Path) -> Pillow.Image:
-    if path.is_dir():
+    if os.path.isdir(path):  # pathlib raises for a long name
         raise InputError(f"{path}: is a directory, not a picture")
     try:
         with warnings.catch_warnings(action="ignore"), Pillow.open(path) as picture:
@@ -53,7 +53,10 @@ def _open_upright(path: Path) -> Pillow.Image:
             if upright.mode == "F":  # nothing says which number is white; Pillow would take 255
                 raise InputError(f"{path}: a picture of floating-point numbers; save it with 8 or 16 bits")
             if upright.mode.startswith("I"):  # 16 bits of gray, which Pillow would clip to 8 instead of scaling
-                upright = Pillow.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+                levels = np.asarray(upright) >> 8
+                if levels.min() < 0 or levels.max() > 255:
+                    raise InputError(f"{path}: a picture of 32-bit numbers; save it with 8 or 16 bits")
+                upright = Pillow.fromarray(levels.astype(np.uint8))
             upright.load()
             return upright
     except FileNotFoundError as error:
@@ -72,14 +75,15 @@ def read_image(path: Path) -> Image:
 
 
 def write_image(image: Image, target: Path) -> None:
-    """Writes beside the target first, then renames. Raises OutputError if that fails."""
+    """Writes beside the target first, then renames. Raises OutputError if that fails, InputError for no image."""
+    check_image(image)
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     check_sides(image.shape[1], image.shape[0], target)
     try:
         Pillow.fromarray(image).save(temporary, **SAVE_OPTIONS.get(target.suffix.lower(), {}))
         os.replace(temporary, target)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror or error})") from error
+    except (OSError, ValueError) as error:  # Pillow's for a suffix that it does not know
+        raise OutputError(f"{target}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
     finally:
         with contextlib.suppress(OSError):  # a name too long for the first step is too long for this one
             temporary.unlink(missing_ok=True)
