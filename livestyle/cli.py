@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .media.size import Size
 
 CAMERA_THREAD = "livestyle-camera"  # media.attempt's; importing that takes time
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "?")  # a stranger's text may hold orders to the terminal
 EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_SIGNALLED = 1, 130, 128
 
 
@@ -246,7 +247,7 @@ def _run() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     except LivestyleError as error:
-        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        click.echo(f"error: {' '.join(str(error).split()).translate(_CONTROLS)}", err=True)
         sys.exit(EXIT_FAILURE)
     except BrokenPipeError:
         sys.exit(EXIT_FAILURE)

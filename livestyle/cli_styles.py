@@ -40,6 +40,7 @@ def styles(context: click.Context, as_json: bool, page: Path | None, overwrite: 
 
 def _print_table() -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from .styles import own, shipped
@@ -48,7 +49,7 @@ def _print_table() -> None:
     for style in shipped().values():
         table.add_row(style.name, style.painter, style.painting, str(style.year), style.network)
     for name, path in own().items():
-        table.add_row(name, "", "your own", "", str(path))
+        table.add_row(escape(name), "", "your own", "", escape(str(path)))
     console = Console()
     console.print(table)
     for network, style in {style.network: style for style in shipped().values()}.items():

@@ -14,7 +14,7 @@ import numpy as np
 from .artifact import Artifact, Code
 from .backend import DEVICES, Backend, OnnxBackend, cores
 from .errors import InputError
-from .frame import Image
+from .frame import Image, check_image
 from .styles import find
 
 
@@ -47,8 +47,6 @@ class Stylizer:
         lanes: int = 1,
         files: Sequence[Path] = (),
     ) -> None:
-        if not 0 <= strength <= 1:
-            raise InputError(f"strength {strength}: give a number from 0 (the input) to 1 (the full style)")
         self.name, self.strength, self.lanes, self.files = name, strength, lanes, tuple(files)
         self._parts = parts
         self.device = next((part.backend.device for part in parts if part.backend), "no network runs")
@@ -63,11 +61,21 @@ class Stylizer:
         """(H, W, 3) uint8 RGB for an image of that shape, any H and W. Raises InputError for another type."""
         if not self._parts:
             raise InputError(f"{self.name}: this stylizer is closed; load it again")
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise InputError(f"image of shape {image.shape}, {image.dtype}: give (H, W, 3) uint8 RGB")
+        check_image(image)
         if self.strength == 0:
             return image
         return render(self._parts, image, self.strength)
+
+    @property
+    def strength(self) -> float:
+        """0 to 1."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        if not 0 <= strength <= 1:
+            raise InputError(f"strength {strength}: give a number from 0 (the input) to 1 (the full style)")
+        self._strength = strength
 
     @property
     def neutral(self) -> bool:
@@ -158,7 +166,7 @@ def render(parts: Sequence[Part], image: Image, strength: float) -> Image:
 
 def _shares(style: str) -> list[tuple[str, float]]:
     """[(name, weight)] with weights that sum to 1."""
-    if os.path.exists(style):  # a path may hold any character; pathlib raises for a long one
+    if _is_path(style):
         return [(style, 1.0)]
     shares = []
     for part in style.split("+"):
@@ -176,6 +184,12 @@ def _shares(style: str) -> list[tuple[str, float]]:
     if not 0 < total < float("inf"):
         raise InputError(f"style '{style}': the weights add up to {total:g}; give shares such as starry:0.7+wave:0.3")
     return [(name, weight / total) for name, weight in shares if weight]
+
+
+def _is_path(style: str) -> bool:
+    """Whether it is a file, or one style of a file: a path may hold any character. pathlib raises for a long one."""
+    file, _, chosen = style.rpartition("#")
+    return os.path.exists(style) or (os.path.isfile(file) and not set("+:") & set(chosen))
 
 
 def _merged(parts: Sequence[Part]) -> Part:

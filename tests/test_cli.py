@@ -13,7 +13,8 @@ from PIL import Image as Pillow
 
 from livestyle import __version__
 from livestyle.cli import cli
-from livestyle.media.picture import read_image
+from livestyle.errors import InputError, OutputError
+from livestyle.media.picture import read_image, write_image
 
 COMMANDS = sorted(cli.commands)
 
@@ -189,6 +190,7 @@ def test_image_reads_a_large_picture_without_a_word(tmp_path: Path, run_cli: Run
     ("source", "target", "word"),
     [
         (Pillow.new("F", (8, 8)), "out.png", "floating-point"),
+        (Pillow.new("I", (8, 8), 1 << 30), "out.png", "32-bit"),
         (Pillow.new("1", (20000, 20000)), "out.png", "178956970"),
         (Pillow.new("L", (17000, 2)), "out.webp", "16383"),
         (Pillow.new("L", (66000, 2)), "out.jpg", "65500"),
@@ -213,3 +215,17 @@ def test_image_out_size_and_overwrite(tmp_path: Path, run_cli: RunCli) -> None:
     assert read_image(target).shape == (5, 10, 3)
     assert run_cli("image", source, target, "--style", "none", "--overwrite").code == 0
     assert read_image(target).shape == (20, 40, 3)
+
+
+def test_an_error_gives_no_orders_to_the_terminal(tmp_path: Path, run_cli: RunCli) -> None:
+    outcome = run_cli("image", tmp_path / "a\x1b[31mb.png", tmp_path / "out.png")
+    assert outcome.code == 1 and "a?[31mb.png: no such file" in outcome.err[0]
+
+
+@pytest.mark.parametrize("name", ["picture", "picture.xyz"])
+def test_a_picture_of_an_unknown_kind_is_not_written(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_image(gradient(8, 8), tmp_path / name)
+    with pytest.raises(InputError, match="uint8 RGB"):
+        write_image(gradient(8, 8) / 255, tmp_path / "picture.png")
+    assert list(tmp_path.iterdir()) == []

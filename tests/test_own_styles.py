@@ -35,13 +35,39 @@ def test_an_added_style_is_found_by_its_name_and_gone_when_removed(run_cli: RunC
     assert [path.name for path in (home / "styles").iterdir()] == ["mine2.card.html"] and own() == {}
 
 
-@pytest.mark.parametrize("name", ["starry", "none", "mine", "a+b", "a:1", ".a", "a#b", "../a"])
+@pytest.mark.parametrize("name", ["starry", "none", "mine", "a+b", "a:1", ".a", "a#b", "../a", " a", "a "])
 def test_a_name_that_is_taken_or_cannot_be_written_is_an_error(name: str, run_cli: RunCli, home: Path) -> None:
     assert run_cli("styles", "add", LITE, "--name", "mine").code == 0
     before = sorted(home.rglob("*"))
     refused = run_cli("styles", "add", LITE, "--name", name)
     assert refused.code == 1 and len(refused.err) == 1 and "--name" in refused.err[0]
     assert sorted(home.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "波" * 67, "x" * 250])
+def test_a_name_that_leaves_no_room_for_others_beside_it_is_an_error(name: str, run_cli: RunCli, home: Path) -> None:
+    refused = run_cli("styles", "add", LITE, "--name", name)
+    assert refused.code == 1 and len(refused.err) == 1 and "too long" in refused.err[0]
+    assert run_cli("styles", "add", LITE, "--name", "x" * 200).code == 0
+
+
+def test_only_whole_style_files_are_ones_own(home: Path) -> None:
+    (home / "styles" / "folder.onnx").mkdir(parents=True)
+    (home / "styles" / ".mine.1234.part.onnx").touch()  # of a training that was killed
+    (home / "styles" / "gone.onnx").symlink_to("nowhere")
+    assert own() == {}
+
+
+def test_the_table_shows_names_as_they_are(run_cli: RunCli) -> None:
+    for name in ("[red]x", "[b]"):
+        assert run_cli("styles", "add", LITE, "--name", name).code == 0
+    listed = run_cli("styles")
+    assert listed.code == 0 and "[red]x" in listed.out and "[b]" in listed.out
+
+
+def test_what_is_no_file_has_no_path(run_cli: RunCli) -> None:
+    refused = run_cli("styles", "path", "none")
+    assert refused.code == 1 and "leaves pictures as they are" in refused.err[0]
 
 
 def test_ones_own_style_is_replaced_if_asked(run_cli: RunCli) -> None:

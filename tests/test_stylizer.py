@@ -62,6 +62,14 @@ def test_strength_blends_with_the_image() -> None:
     assert_images_close(styled("green", plain((100, 50, 200)), strength=0.5), plain((50, 153, 100)), levels=0)
 
 
+@pytest.mark.parametrize("strength", [-1.0, 2.0, float("nan")])
+def test_strength_never_changes_to_what_is_none(strength: float) -> None:
+    with livestyle.load("green", device="cpu") as stylizer:
+        with pytest.raises(InputError, match="from 0"):
+            stylizer.strength = strength
+        assert stylizer.strength == 1.0
+
+
 def test_strength_may_change_from_frame_to_frame() -> None:
     with livestyle.load("green", device="cpu") as stylizer:
         full = stylizer(plain(RED))
@@ -114,6 +122,20 @@ def test_a_path_may_hold_the_signs_of_a_mix(tmp_path: Path) -> None:
     assert_images_close(styled(path), plain(BLUE), levels=0)
 
 
+def test_a_path_may_hold_the_sign_before_a_style(tmp_path: Path) -> None:
+    path = save(one_style_model(BLUE), tmp_path / "a#b.onnx")
+    assert_images_close(styled(path), plain(BLUE), levels=0)
+    assert_images_close(styled(f"{path}:3+{path}"), plain(BLUE), levels=0)
+    two = save(paint_model(red=RED, blue=BLUE), tmp_path / "a+b#:2.onnx")
+    assert_images_close(styled(f"{two}#blue"), plain(BLUE), levels=0)
+
+
+def test_a_picture_may_hold_the_sign_before_a_style(tmp_path: Path) -> None:
+    for name in ("a.png", "a #1.png"):
+        livestyle.write_image(gradient(40, 30), tmp_path / name)
+    assert_images_close(styled(tmp_path / "a #1.png"), styled(tmp_path / "a.png"), levels=0)
+
+
 def test_an_own_style_does_not_hide_a_shipped_one(home: Path) -> None:
     save(one_style_model(BLUE), home / "starry.onnx")
     assert np.ptp(styled("starry", gradient(40, 30))) > 0
@@ -158,6 +180,8 @@ def test_a_strength_outside_0_to_1_is_an_error(style: str, strength: float) -> N
 @pytest.mark.parametrize(
     "image",
     [
+        [[[0, 0, 0]]],
+        b"",
         np.zeros((5, 7, 3), np.float32),
         np.zeros((5, 7, 4), np.uint8),
         np.zeros((5, 7), np.uint8),

@@ -760,6 +760,8 @@ def test_a_seed_that_is_too_large_is_a_usage_error(run_train: RunCli) -> None:
         (["dots.png", "waves.png", "--photos", "photos", "--net", "johnson"], "johnson holds one style, not 2"),
         (["dots.png", "--photos", "photos", "--style-weight", "1", "--style-weight", "2"], "--style-weight: 2 values"),
         (["dots.png", "--photos", "photos", "--out", "dots.png"], "dots.png: unknown kind of output"),
+        (["dots.png", "--photos", "photos", "--name", "x" * 230], "too long for the name of a style"),
+        (["dots.png", "--photos", "photos", "--out", "x" * 240 + ".onnx"], "too long for the name of a style"),
         (["dots.png", "--photos", "photos", "--out", "nowhere/a.onnx"], "nowhere does not exist"),
         (["dots.png", "--photos", "photos", "--checkpoint", "vgg.safetensors"], "not a checkpoint of this lite"),
         (["dots.png", "--net", "predictor", "--start", "none"], "give the lite style file it is to serve"),

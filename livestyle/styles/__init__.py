@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 BESIDE = (".card.html", ".preview.png", ".curves.png")  # what `livestyle train` leaves beside a style
 _MEANT = "+:#/\\"  # signs that mean something in `--style`
+_LONGEST = 200  # bytes of a name: the names of what lies beside a style, or is being written, are longer
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -81,17 +82,25 @@ def user_folder() -> Path:
 
 def own() -> dict[str, Path]:
     """The user's own style files by name."""
-    return {path.stem: path for path in sorted(user_folder().glob("*.onnx"))}
+    files = (path for path in sorted(user_folder().glob("*.onnx")) if path.name[0] != "." and path.is_file())
+    return {path.stem: path for path in files}
 
 
 def check_name(name: str) -> None:
     """Raises StyleError for a name that `--style` could not be given."""
     odd = [sign for sign in name if sign in _MEANT or not sign.isprintable()]
-    if odd or not name.strip() or name.startswith("."):
+    if odd or not name.strip() or name != name.strip() or name.startswith("."):
         raise StyleError(
-            f"'{name}' cannot be the name of a style: it must not be empty, begin with a dot or hold "
-            f"{' '.join(_MEANT)}; choose one with --name"
+            f"'{name}' cannot be the name of a style: it must not be empty, begin with a dot, begin or end with a "
+            f"space or hold {' '.join(_MEANT)}; choose one with --name"
         )
+    check_length(name)
+
+
+def check_length(name: str) -> None:
+    """Raises StyleError for a name too long to be that of a style's file."""
+    if len(os.fsencode(name)) > _LONGEST:
+        raise StyleError(f"'{name[:20]}...' is too long for the name of a style: {_LONGEST} bytes at most")
 
 
 def check_free(name: str, *, overwrite: bool = False) -> None:
@@ -149,6 +158,8 @@ def _not_own(name: str) -> str:
 
 def path_of(name: str) -> Path:
     """The file of a style. Raises StyleError if there is none."""
+    if name == "none":
+        raise StyleError("style 'none': it has no file, for it leaves pictures as they are")
     return find(name)[0].path
 
 
@@ -166,12 +177,14 @@ def find(name: str) -> tuple[Artifact, Code | None]:
         return artifact, artifact.codes.get(name)
     if name in own():
         return _from_file(own()[name], None)
-    file, hash_, chosen = name.partition("#")
+    file, hash_, chosen = name.rpartition("#")
     if hash_ and file in own():
         return _from_file(own()[file], chosen)
-    path = Path(file)
+    path = Path(name)
+    if hash_ and file.lower().endswith(".onnx") and not os.path.isfile(name):
+        return _from_file(Path(file), chosen)
     if path.suffix.lower() == ".onnx":
-        return _from_file(path, chosen if hash_ else None)
+        return _from_file(path, None)
     if path.suffix.lower() in _PICTURES:
         from ..predict import predict
 

@@ -14,7 +14,7 @@ from ..artifact import inspect
 from ..errors import InputError, LivestyleError, MissingExtra
 from ..media.writer import check_target
 from ..predict import NETWORK, SIDE, predict_code
-from ..styles import check_free, check_name, user_folder
+from ..styles import check_free, check_length, check_name, user_folder
 
 try:
     import torch
@@ -222,6 +222,7 @@ def find_files(
     if out is None:
         check_free(name, overwrite=overwrite)
         style.parent.mkdir(parents=True, exist_ok=True)
+    check_length(style.stem)
     check_target(style, None, overwrite=overwrite, suffixes=(".onnx",))
     if checkpoint:
         return Files(style, checkpoint, False)
