@@ -622,6 +622,54 @@ def test_an_unfinished_training_is_gone_on_with_or_kept(
     assert run_train("dots.png", *COMMON, "--name", "other", "--resume")[0] == 1
 
 
+def test_a_style_that_the_disk_does_not_take_is_exported_when_resumed(
+    run_train: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("exporters.to_onnx.onnx.save", full_disk)
+        code, _, errors = run_train("dots.png", *COMMON)
+    style = tmp_path / "styles" / "dots.onnx"
+    assert code == 1 and errors[-1] == f"error: {style}: cannot be written (No space left on device)"
+    assert errors[-2] == "stopped after step 2; to go on, give the same command and --resume"
+    assert run_train("dots.png", *COMMON, "--resume")[0] == 0 and style.exists()
+
+
+def test_logs_that_the_disk_does_not_take_are_no_reason_to_stop(
+    run_train: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_scalar", full_disk)
+    code, _, errors = run_train("dots.png", *COMMON, "--logs", str(tmp_path / "logs"))
+    told = [line for line in errors if "No space left" in line]
+    assert code == 0 and told == [f"note: {tmp_path / 'logs'}: cannot be written (No space left on device)"]
+
+
+def test_a_training_cut_off_at_its_card_is_done(
+    run_train: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("livestyle.training.command.write_card", stop)
+    assert run_train("dots.png", *COMMON)[0] == 130
+    assert (tmp_path / "styles" / "dots.onnx").exists() and not any((tmp_path / "training").iterdir())
+
+
+@pytest.mark.parametrize("photos", [".", "../photos", "../photos/."])
+def test_photos_are_called_by_their_folders_name(
+    photos: str, run_train: RunCli, tmp_path: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(world / "photos")
+    more = [str(world / "dots.png"), "--loss-network", str(world / "vgg.safetensors"), "--photos", photos]
+    code, _, errors = run_train(*more, "--out", str(tmp_path / "a.onnx"))
+    assert code == 0 and any("(photos)" in line for line in errors if line.startswith("photos: "))
+
+
 def test_a_training_that_had_ended_still_gets_its_curves(
     run_train: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

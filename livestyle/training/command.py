@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..artifact import inspect
-from ..errors import InputError, LivestyleError, MissingExtra
+from ..errors import InputError, LivestyleError, MissingExtra, OutputError
 from ..media.writer import check_target
 from ..predict import NETWORK, SIDE, predict_code
 from ..styles import check_free, check_length, check_name, user_folder
@@ -34,7 +34,7 @@ try:
     from .config import Facts, Painting, TrainConfig, Watcher
     from .curves import Logs, write_curves
     from .loop import train
-    from .plan import Talk, Watchers
+    from .plan import Talk, Watchers, name_of
     from .preview import Preview, to_images
     from .recipe import Recipe, load_recipe, pictures_of
     from .team import Team, gathered
@@ -102,16 +102,17 @@ def run_training(
         report = Report(config, files, say if team.leads else lambda line: None, logs if team.leads else None)
         with report.hint_how_to_go_on():
             trained = train(config, start=first, checkpoint=files.checkpoint, watcher=report.watchers)
-        if not team.leads:
-            return None
-        names = [painting.name for painting in config.paintings]
-        about = _about(config, report, recipe, licence)
-        if isinstance(trained, Predicted):
-            export_predictor(trained.predictor, files.style, about=about)
-            files.clear()
-            return files.style
-        _export(trained, config, files.style, start, names, about=about, half=half)
-        report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *command])})
+            if not team.leads:
+                return None
+            names = [painting.name for painting in config.paintings]
+            about = _about(config, report, recipe, licence)
+            try:
+                _export(trained, config, files.style, start, names, about=about, half=half)
+            except OSError as error:
+                raise OutputError(f"{files.style}: cannot be written ({error.strerror or error})") from error
+        files.clear()
+        if not isinstance(trained, Predicted):
+            report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *command])})
     return files.style
 
 
@@ -126,6 +127,9 @@ def _export(
     half: bool,
 ) -> None:
     name = target.stem
+    if isinstance(net, Predicted):
+        export_predictor(net.predictor, target, about=about)
+        return
     if isinstance(net, Lite) and config.codes_only and start and not config.keep_color and _is_of(net, start):
         codes = dict(zip(names, torch.split(net.codes.detach(), 1), strict=True))
         export_codes(start, target, name=name, codes=codes, about=about)
@@ -248,8 +252,8 @@ class Report:
         self.preview = Preview(files.beside(".preview.png"), keep_color=config.keep_color)
         self._stills = Stills()
         self.talk = Talk(config, say, self._lines())
-        more = [Logs(logs)] if logs else []
-        self.watchers = Watchers(self.talk, self.preview, self._stills, *more)
+        self._logs = [Logs(logs)] if logs else []
+        self.watchers = Watchers(self.talk, self.preview, self._stills, *self._logs)
 
     def _lines(self) -> list[str]:
         paintings = self._config.paintings
@@ -260,17 +264,17 @@ class Report:
 
     @contextmanager
     def hint_how_to_go_on(self) -> Iterator[None]:
-        """For an interruption."""
+        """For an interruption, or a full disk."""
         try:
             yield
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, OutputError):
             if self.files.checkpoint.exists():
                 how = "and --resume" if self.files.is_own_checkpoint else "again"
                 self._say(f"stopped after step {self.talk.step}; to go on, give the same command {how}")
             raise
 
     def finish(self, names: Sequence[str], facts: dict[str, str]) -> None:
-        """Writes curves and card, which are no reason to fail, and removes the checkpoint if it is ours."""
+        """Writes curves and card, which are no reason to fail."""
         history, card = self.talk.history, self.files.beside(".card.html")
         networks = ", ".join(Path(name).stem for name in self._config.loss_networks)
         facts = {**_losses(history), "loss networks": networks, **facts}
@@ -281,9 +285,8 @@ class Report:
                 write_curves(history, self.files.beside(".curves.png"))
         except LivestyleError as error:
             self._say(f"note: {error}")
-        if self.preview.broken:
-            self._say(f"note: {self.preview.broken}")
-        self.files.clear()
+        for broken in (one.broken for one in (self.preview, *self._logs) if one.broken):
+            self._say(f"note: {broken}")
 
 
 class Stills(Watcher):
@@ -349,7 +352,7 @@ def _guess(painting: Path) -> torch.Tensor:
 def _about(config: TrainConfig, report: Report, recipe: Recipe | None, licence: str | None) -> dict[str, str]:
     """Metadata: the configuration without this machine's folders."""
     told = asdict(config)
-    told["photos"] = config.photos.name if config.photos else "brought along"
+    told["photos"] = name_of(config.photos) if config.photos else "brought along"
     told["loss_networks"] = [Path(name).stem for name in config.loss_networks]
     for row in told["paintings"]:
         row["path"] = Path(row["path"]).name

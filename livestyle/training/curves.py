@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -51,14 +52,21 @@ class Logs(Watcher):
             self._writer = SummaryWriter(folder)
         except OSError as error:
             raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
+        self._folder, self.broken = folder, ""
 
     def stepped(self, progress: Progress, net: nn.Module) -> None:
         """After every step."""
-        for name, value in progress.losses.items():
-            self._writer.add_scalar(f"learning/{name}", value, progress.step)
+        self._add("learning", progress.losses, progress.step)
 
     def judged(self, judged: Judged, history: Sequence[dict[str, float]]) -> None:
         """After every look."""
-        for name, value in judged.losses.items():
-            self._writer.add_scalar(f"kept aside/{name}", value, judged.step)
-        self._writer.flush()
+        self._add("kept aside", judged.losses, judged.step)
+        with contextlib.suppress(OSError):
+            self._writer.flush()
+
+    def _add(self, kind: str, losses: Mapping[str, float], step: int) -> None:
+        try:
+            for name, value in losses.items():
+                self._writer.add_scalar(f"{kind}/{name}", value, step)
+        except OSError as error:  # a full disk is no reason to stop
+            self.broken = f"{self._folder}: cannot be written ({error.strerror or error})"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -11,6 +13,11 @@ from .config import Facts, Judged, Progress, TrainConfig, Watcher
 _MEASURED_STEPS = 5  # before the time they took is told
 _REPORT_EVERY = 50  # steps
 _NAMED = 24  # styles, at most
+
+
+def name_of(photos: Path) -> str:
+    """What photos are called: `.` is a folder with a name too."""
+    return Path(os.path.abspath(photos)).name
 
 
 class Talk(Watcher):
@@ -29,7 +36,7 @@ class Talk(Watcher):
         self._remember(facts.history)
         names = ", ".join(painting.name for painting in config.paintings[:_NAMED])
         names += f" and {more} more" if (more := len(config.paintings) - _NAMED) > 0 else ""
-        where = config.photos.name if config.photos else "scikit-image's photographs and made-up scenes"
+        where = name_of(config.photos) if config.photos else "scikit-image's photographs and made-up scenes"
         kept = f"{facts.kept} more to judge by" if facts.kept != facts.photos else "judged by the same"
         length = f"{config.minutes:g} minutes" if config.minutes else f"{config.iterations} iterations"
         self._say(f"network: {config.net}, {facts.weights:,} weights, on {facts.device}; styles: {names}")
