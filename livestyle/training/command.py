@@ -285,8 +285,9 @@ class Report:
                 write_curves(history, self.files.beside(".curves.png"))
         except LivestyleError as error:
             self._say(f"note: {error}")
-        for broken in (one.broken for one in (self.preview, *self._logs) if one.broken):
-            self._say(f"note: {broken}")
+        for broken in (self.preview.broken, *(one.broken for one in self._logs)):
+            if broken:
+                self._say(f"note: {broken}")
 
 
 class Stills(Watcher):
