@@ -11,17 +11,15 @@ from av.sidedata.sidedata import Type
 
 def side_data(frame: av.VideoFrame, kind: Type) -> bytes | None:
     """The data of that kind as FFmpeg's C struct; None if the frame has none."""
-    _take_any_kind()
     held = cast("Mapping[Any, Any]", frame.side_data)
     return bytes(held[kind]) if kind in held else None
-
-
-def _take_any_kind() -> None:
-    """Lets PyAV's list have kinds that it lacks, such as Exif: a frame with one of them could be asked for none."""
-    Type._missing_ = classmethod(_unnamed)  # type: ignore[assignment, method-assign]
 
 
 def _unnamed(kind: type[Type], value: object) -> Type:
     made: Any = object.__new__(kind)
     made._name_, made._value_ = f"unknown {value}", value
     return cast(Type, made)
+
+
+# PyAV's list lacks kinds, such as Exif, and a frame with one of them could be asked for none: now it has them all.
+Type._missing_ = classmethod(_unnamed)  # type: ignore[assignment, method-assign]
