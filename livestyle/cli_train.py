@@ -48,7 +48,7 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
 )
 @click.option("--resume", is_flag=True, help="Go on with the unfinished training of this name.")
 @click.option("--net", type=click.Choice(["lite", "johnson", "predictor"]), default="lite", show_default=True)
-@click.option("--width", type=click.IntRange(4, 256), help="Channels of a network that begins from nothing; default 32.")
+@click.option("--width", type=click.IntRange(4, 256), help="Channels of a network begun from nothing; default 32.")
 @click.option(
     "--loss-network",
     "loss_networks",

@@ -474,7 +474,7 @@ def test_the_command_writes_a_style_that_runs_and_tells_how_it_was_made(
     beside = {path.name for path in target.parent.iterdir()} - {target.name}
     assert beside == {"d.card.html", "d.preview.png", "d.curves.png"}
     with Pillow.open(target.with_suffix(".preview.png")) as preview:
-        assert preview.size == (3 * 64 + 8, 3 * 64 + 8)  # three photos: as they are, and in two styles
+        assert preview.size == (3 * 256 + 8, 3 * 256 + 8)  # three photos: as they are, and in two styles
     image = gradient(47, 33)
     both = [livestyle.load(name, device="cpu")(image) for name in (target, f"{target}#w")]
     assert both[0].shape == image.shape and not np.array_equal(*both)

@@ -21,6 +21,7 @@ from .config import TrainConfig
 BETTER = 0.998  # of the best loss so far: what counts as progress
 _AT_ONCE = 4  # photos
 _MOST = 64  # paintings that are judged by
+_SHOWN = 256  # pixels, the least side of an example: people look at them, and crops may be small
 
 
 class Batch(NamedTuple):
@@ -62,28 +63,30 @@ class Judge:
     """The middle squares of the photos kept aside, each with a painting and one known motion.
 
     Attributes:
-        examples: (N, 3, crop, crop), a photo each.
+        examples: (N, 3, side, side), a photo each, to look at.
 
     Raises InputError if none of the photos can be read.
     """
 
     def __init__(self, photos: Photos, config: TrainConfig, say: Callable[[str], object]) -> None:
-        squares = []
+        squares, examples = [], []
         for index in range(len(photos)):
             try:
-                squares.append(middle(photos.open(index), config.crop))
+                photo = photos.open(index)
+                squares.append(middle(photo, config.crop))
+                examples.append(middle(photo, max(config.crop, _SHOWN)))
             except InputError as error:
                 last = error
                 say(f"left out: {error}")
         if not squares:
             raise last
-        self.examples, self._config = torch.cat(squares), config
+        self.examples, self._squares, self._config = torch.cat(examples), torch.cat(squares), config
         count = max(len(squares), min(len(config.paintings), _MOST))
         self._batches = [self._batch(first, count) for first in range(0, count, _AT_ONCE)]
 
     def _batch(self, first: int, count: int) -> Batch:
         numbers = range(first, min(first + _AT_ONCE, count))
-        x = torch.cat([self.examples[number % len(self.examples)][None] for number in numbers])
+        x = torch.cat([self._squares[number % len(self._squares)][None] for number in numbers])
         rng = np.random.default_rng((self._config.seed, first, 3))
         moved = follow(x, rng) if self._config.losses.temporal else None
         return Batch(x, moved, torch.tensor([number % len(self._config.paintings) for number in numbers]))
