@@ -103,8 +103,8 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
 @click.option(
     "--start",
     type=FILE,
-    help="The style file to train on from, or whose codes a predictor learns; its styles keep theirs. "
-    "Default for lite and johnson: the one that ships; none: begin from nothing.",
+    help="The style file to train on from, or whose codes a predictor learns, or the name of a network that ships; its "
+    "styles keep theirs. Default for lite and johnson: the one that ships; none: begin from nothing.",
 )
 @click.option(
     "--codes-only/--whole-network",
@@ -137,7 +137,7 @@ def train(context: click.Context, /, recipe: str | None, **options: Any) -> None
     from .training.command import load_recipe, run_training
 
     quiet = options.pop("quiet")
-    followed = load_recipe(recipe) if recipe else None
+    followed = load_recipe(recipe).with_typed({name: options[name] for name in typed}) if recipe else None
     if followed:
         options |= _from_recipe(followed, context, typed)
     options |= {name: None for name in _LENGTHS if lengths and name not in lengths}

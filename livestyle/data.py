@@ -183,13 +183,14 @@ def open_photos(where: Path | None, say: Callable[[str], object] = lambda line: 
 def split(photos: Photos) -> tuple[Photos, Photos]:
     """The photos to learn on, and those kept aside to judge by: a tenth of them, at most 16.
 
-    With fewer than 8 they are the same: nothing can be spared.
+    With fewer than 8 they are the same: nothing can be spared. Photographs come before made-up scenes, to be looked at.
     """
     if len(photos) < _LEAST_KEPT:
         return photos, photos
     count = min(_KEPT, max(1, len(photos) // 10))
     kept = {int((place + 0.5) * len(photos) / count) for place in range(count)}
-    return Some(photos, [i for i in range(len(photos)) if i not in kept]), Some(photos, sorted(kept))
+    first = sorted(kept, key=lambda index: isinstance(photos, Scenes) and not photos.is_photograph(index))
+    return Some(photos, [i for i in range(len(photos)) if i not in kept]), Some(photos, first)
 
 
 def find_pictures(folder: Path) -> list[Path]:

@@ -37,14 +37,21 @@ class Scenes:
     def __len__(self) -> int:
         return _COUNT
 
+    def is_photograph(self, index: int) -> bool:
+        """Whether this one is part of a photograph."""
+        return self._rng(index).random() < _PHOTO and bool(photographs())
+
     def open(self, index: int) -> Picture:
         """An RGB picture of 200 to 800 pixels a side."""
-        rng = np.random.default_rng((_SEED, index))
+        rng = self._rng(index)
         kind = rng.random()
-        if kind < _PHOTO and photographs():
+        if self.is_photograph(index):
             return recoloured(_photograph(rng), rng)
         scene = dead_leaves(rng) if kind < _LEAVES_SHARE else landscape(rng)
         return scene.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1)))
+
+    def _rng(self, index: int) -> np.random.Generator:
+        return np.random.default_rng((_SEED, index))
 
 
 @lru_cache

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 from livestyle.data import (  # noqa: E402
     Crops,
     Files,
+    Some,
     camera_frames,
     evenly_spread,
     film_frames,
@@ -26,6 +27,7 @@ from livestyle.data import (  # noqa: E402
     split,
 )
 from livestyle.errors import InputError  # noqa: E402
+from livestyle.scenes import Scenes  # noqa: E402
 
 EXIF_ORIENTATION = 0x0112
 TURN_RIGHT = 6  # the camera was held so that the picture must be turned clockwise
@@ -234,6 +236,15 @@ def test_without_photos_there_are_pictures_that_need_no_download() -> None:
     photos = open_photos(None)
     assert len(photos) >= 1000 and photos.open(0).mode == "RGB"
     assert Crops(photos, size=64, batch=3, seed=0)(5).shape == (3, 3, 64, 64)
+
+
+def test_of_made_up_scenes_photographs_are_looked_at_first() -> None:
+    supply = Scenes()
+    _, kept = split(supply)
+    assert isinstance(kept, Some)
+    real = [supply.is_photograph(number) for number in kept._numbers]
+    assert sum(real) >= 4 and real == sorted(real, reverse=True)
+    assert sorted(kept._numbers) == [125 + 250 * place for place in range(16)]
 
 
 def test_a_tiny_painting_is_refused_and_a_small_one_gets_a_word(tmp_path: Path) -> None:

@@ -563,7 +563,10 @@ def test_a_draft_is_a_code_for_the_network_that_ships_or_a_network_of_its_own(
     assert (inspect(target).network == inspect(Path(LITE)).network) == of_ours
 
 
-@pytest.mark.parametrize(("more", "ships"), [([], True), (["--width", "16", "--start", "none"], False)])
+@pytest.mark.parametrize(
+    ("more", "ships"),
+    [([], True), (["--start", "starry-johnson"], True), (["--width", "16", "--start", "none"], False)],
+)
 def test_a_johnson_begins_with_the_one_that_ships(
     more: list[str], ships: bool, run_train: RunCli, tmp_path: Path
 ) -> None:
@@ -718,6 +721,16 @@ def test_a_recipe_makes_a_network_and_what_is_typed_goes_before(run_train: RunCl
     assert told["iterations"] == 2  # typed
     rows = [(row["path"], row["style_weight"], row["content"], row["dots"]) for row in told["paintings"]]
     assert rows == [("dots.png", 3.0, CONTENT_GOAL, 100.0), ("waves.png", 2.0, None, 0.0)]
+
+
+def test_what_is_typed_goes_before_a_recipes_paintings(run_train: RunCli, tmp_path: Path) -> None:
+    recipe, target = tmp_path / "mine.toml", tmp_path / "target.onnx"
+    recipe.write_text(RECIPE)
+    paintings = ["--paintings", ".", "--photos", "photos", "--out", str(target)]
+    typed = ["--content-loss", "0.8", "--dot-weight", "7"]
+    assert run_train("--recipe", str(recipe), *paintings, *typed)[0] == 0
+    told = json.loads(inspect(target).about["config"])["paintings"]
+    assert [(row["content"], row["dots"]) for row in told] == [(0.8, 7.0)] * 2
 
 
 def test_how_far_from_the_photo_can_be_said(run_train: RunCli, tmp_path: Path) -> None:

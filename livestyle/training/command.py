@@ -308,6 +308,8 @@ def _losses(history: Sequence[dict[str, float]]) -> dict[str, str]:
 
 def _starting_file(start: Path | None, config: TrainConfig, recipe: Recipe | None) -> Path | None:
     """What ships, for a network of the usual shape and for a predictor; None to begin from nothing."""
+    if start and not start.exists() and (ships := NETWORK.with_name(f"{start}.onnx")).is_file():
+        return ships
     if config.net == "predictor" or not (recipe or config.net_options):
         start = start or STARTS[config.net]
     return None if start == Path("none") else start

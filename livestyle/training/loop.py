@@ -24,7 +24,7 @@ from .judge import BETTER, Batch, Judge, flicker, gray, style, total
 from .state import Packed, State, resume, write_checkpoint
 from .team import Team, device_of_this_process, gathered
 
-CHECKPOINT_SECONDS = 120
+CHECKPOINT_SECONDS = 30
 _HALVINGS = 3  # of the learning rate, after losses that are not numbers
 
 
@@ -38,7 +38,7 @@ def train(
     """The network that did best on photos kept aside, on the CPU, in evaluation mode.
 
     Training begins with the weights of `start`, if given; a checkpoint found goes before.
-    With `checkpoint`, the state is written there every two minutes, when training is interrupted, by whatever,
+    With `checkpoint`, the state is written there every half minute, when training is interrupted, by whatever,
     and at the end; a run that finds one goes on from it as if nothing had happened. Started by torchrun, each
     process trains on its own crops and all return the same.
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from ..errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "styles" / "recipes"
 _WORDS = ("name", "file")  # of a painting
+_TYPED = {"content_loss": "content", "dot_weight": "dots"}  # option: key of a painting
 _LARGEST = 1e6
 _NUMBERS = {"stroke": (0.25, 4.0), "style-weight": (1e-6, _LARGEST), "content": (1e-6, _LARGEST), "dots": (0, _LARGEST)}
 
@@ -41,6 +42,11 @@ class Recipe:
     options: dict[str, Any]
     net_options: dict[str, Any]
     paintings: tuple[dict[str, Any], ...]
+
+    def with_typed(self, options: Mapping[str, Any]) -> Recipe:
+        """The recipe with what these options, by their names, say of every painting."""
+        said = {key: options[option] for option, key in _TYPED.items() if option in options}
+        return replace(self, paintings=tuple(row | said for row in self.paintings))
 
     def files(self, pictures: Sequence[Path]) -> list[Path]:
         """The picture of each painting, by its name without suffix. Raises InputError for those that are missing."""
