@@ -15,8 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livestyle import load, stylize_film
+from livestyle.compare import compare_films
 from livestyle.frame import Image
+from livestyle.media.encoding import Encoding
 from livestyle.media.size import Size, fit, pad_even
+from livestyle.media.structure import is_whole
 
 MILLISECOND = Fraction(1, 1000)  # the grain of Matroska's timestamps
 CODED_LEVELS = 8  # the worst pixel's brightness after lossy coding; its colour is shared with its neighbours
@@ -179,6 +182,26 @@ def test_sample_aspect_ratio_is_kept_and_turns_with_the_picture(ffmpeg: Callable
     for source, aspect in ((film, Fraction(4, 3)), (turned, Fraction(3, 4))):
         with av.open(str(neutral(source, tmp_path / "out.mp4", overwrite=True))) as container:
             assert container.streams.video[0].sample_aspect_ratio == aspect
+
+
+@pytest.mark.parametrize("target", ["out.mkv", "out.webm"])
+@pytest.mark.parametrize("aspect", ["4/3", "16/11", "8/9", "1/7", "100/1"])
+def test_matroska_says_how_wide_a_pixel_is(
+    aspect: str, target: str, ffmpeg: Callable[..., bytes], tmp_path: Path
+) -> None:
+    film, other, out = tmp_path / "in.mp4", tmp_path / "square.mp4", tmp_path / target
+    for path, shape in ((film, aspect), (other, "1")):
+        ffmpeg("-f", "lavfi", "-i", f"testsrc2=s=62x48:d=0.2,setsar={shape}", "-c:v", "libx264", path)
+    neutral(film, out, encoding=Encoding(codec="vp9"))
+    with av.open(str(out)) as container:
+        found = container.streams.video[0].sample_aspect_ratio
+        assert found and abs(found / Fraction(aspect) - 1) < 0.01
+        assert len(list(container.decode(video=0))) == 5
+        container.seek(100_000)
+        assert next(container.decode(video=0)).time is not None
+    assert is_whole(out, "matroska")
+    states = [check.state for one in (film, other) for check in compare_films(one, out) if check.name == "pixel shape"]
+    assert states == ["same", "differs"]
 
 
 def test_size_is_what_the_engine_sees_and_the_output_keeps_the_films(make_film: MakeFilm, tmp_path: Path) -> None:

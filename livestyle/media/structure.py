@@ -67,15 +67,15 @@ def _matroska_is_whole(file: FileIO, length: int) -> bool:
             if inside.pop().name in (_SEGMENT, _FILE):
                 return True
         head = _head(file, at)
-        name_length = _number_length(head, 0)
-        begin = at + name_length + _number_length(head, name_length)
+        name_length = number_length(head, 0)
+        begin = at + name_length + number_length(head, name_length)
         name = int.from_bytes(head[:name_length])
         while name not in _PARTS[inside[-1].name] and inside[-1].open:
             inside.pop()
         around = inside[-1]
         if name not in _PARTS[around.name]:
             return False
-        size = _number(head[name_length : begin - at])
+        size = number(head[name_length : begin - at])
         end = around.end if size is None else begin + size
         if end > around.end:
             return False
@@ -96,12 +96,12 @@ def _sum_is_right(file: FileIO, begin: int, end: int) -> bool:
     return found == expected
 
 
-def _number_length(head: bytes, at: int) -> int:
+def number_length(head: bytes, at: int) -> int:
     """In bytes, of a number: its first bit that is set tells."""
     return 9 - head[at].bit_length()
 
 
-def _number(coded: bytes) -> int | None:
+def number(coded: bytes) -> int | None:
     """A size; None for one that was not known when it was written."""
     bits = 7 * len(coded)
     size = int.from_bytes(coded) & (1 << bits) - 1

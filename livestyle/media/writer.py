@@ -18,6 +18,7 @@ from ..errors import OutputError
 from ..frame import Frame
 from .encoders import choose_encoder
 from .encoding import CONTAINERS, PALETTE, USUAL, Encoding
+from .matroska_shape import write_pixel_shape
 from .paletted import GifPictures
 from .pictures import InSegments, Pictures
 from .reader import FilmReader, address_of
@@ -172,11 +173,17 @@ class FilmWriter(AllOrNothing):
             )
         try:
             self._container.close()
+            self._write_pixel_shape()
             self._file.publish()
         except (av.FFmpegError, OSError) as error:
             raise self._refused(error) from error
         self._container = None
         self._others.close()
+
+    def _write_pixel_shape(self) -> None:
+        aspect, kind = self._source.sample_aspect, CONTAINERS[self.target.suffix.lower()].format
+        if aspect != 1 and kind in ("matroska", "webm") and not write_pixel_shape(self._file.path, aspect):
+            self.warnings.append(f"{self.target}: no room to say that pixels are {aspect} times as wide as high")
 
     def abort(self) -> None:
         """Leaves nothing behind. Does nothing to a finished film."""

@@ -1,0 +1,124 @@
+"""The shape of pixels in Matroska and WebM: FFmpeg writes it from a field that PyAV has no word for."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from .structure import number, number_length
+
+# RFC 9559, section 5.1
+_SEGMENT, _SEEK_HEAD, _SEEK_POSITION = 0x18538067, 0x114D9B74, 0x53AC
+_VOID, _CLUSTER, _TRACKS, _TRACK, _VIDEO = 0xEC, 0x1F43B675, 0x1654AE6B, 0xAE, 0xE0
+_WIDTH, _HEIGHT = 0xB0, 0xBA
+_SHOWN_WIDTH, _SHOWN_HEIGHT, _SHOWN_UNIT = 0x54B0, 0x54BA, 0x54B2  # FFmpeg says of the last that it is unknown
+_HEAD = 1 << 24  # bytes, more than stand before a film's first pictures
+
+
+class _Element(NamedTuple):
+    """Where one is: its name begins at `at`, what is in it at `begin`."""
+
+    name: int
+    at: int
+    begin: int
+    end: int
+
+
+def write_pixel_shape(film: Path, aspect: Fraction) -> bool:
+    """Says in a film that FFmpeg has written how its first video is to be shown: enlarged to square pixels.
+
+    What is added moves what stands before it into the room that FFmpeg leaves behind its index, so nothing else moves.
+
+    Args:
+        aspect: width over height of a pixel.
+
+    Returns whether there was room. Raises OSError.
+    """
+    with open(film, "rb+") as file:
+        data = file.read(_HEAD)
+        segment = next(one for one in _inside(data, 0, len(data)) if one.name == _SEGMENT)
+        parts = {one.name: one for one in reversed(list(_inside(data, segment.begin, len(data))))}
+        if not {_SEEK_HEAD, _VOID, _TRACKS} <= parts.keys():
+            return False
+        index, void, tracks = (parts[name] for name in (_SEEK_HEAD, _VOID, _TRACKS))
+        changed = _with_shape(data, tracks, aspect)
+        more = len(changed) - (tracks.end - tracks.at)
+        if void.end - void.begin < more or not index.at < void.at < tracks.at:
+            return False
+        moved = range(void.end - segment.begin, tracks.end - segment.begin)
+        head = _with_positions(data, index, moved, more)
+        room = _coded(_VOID, bytes(void.end - void.begin - more), void.begin - void.at - 1)
+        file.seek(index.at)
+        file.write(head + data[index.end : void.at] + room + data[void.end : tracks.at] + changed)
+    return True
+
+
+def _inside(data: bytes, at: int, end: int) -> list[_Element]:
+    """The elements from there on, up to the first pictures or what is not in the data."""
+    found: list[_Element] = []
+    while at < end:
+        name_length = number_length(data, at)
+        begin = at + name_length + number_length(data, at + name_length)
+        size = number(data[at + name_length : begin])
+        stop = end if size is None else min(begin + size, end)
+        found.append(_Element(int.from_bytes(data[at : at + name_length]), at, begin, stop))
+        at = end if found[-1].name == _CLUSTER else stop
+    return found
+
+
+def _with_shape(data: bytes, tracks: _Element, aspect: Fraction) -> bytes:
+    """The tracks, the first video's with the size it is to be shown at."""
+    for track in _inside(data, tracks.begin, tracks.end):
+        for video in _inside(data, track.begin, track.end) if track.name == _TRACK else ():
+            if video.name == _VIDEO:
+                changed = _replaced(data, video, _video_with_shape(data, video, aspect))
+                return _with_part(data, tracks, track, _with_part(data, track, video, changed))
+    return data[tracks.at : tracks.end]
+
+
+def _video_with_shape(data: bytes, video: _Element, aspect: Fraction) -> bytes:
+    """What is in a video's element then."""
+    parts = {one.name: one for one in _inside(data, video.begin, video.end)}
+    width, height = (int.from_bytes(data[parts[side].begin : parts[side].end]) for side in (_WIDTH, _HEIGHT))
+    shown = dict(zip((_SHOWN_WIDTH, _SHOWN_HEIGHT), _shown(width, height, aspect), strict=True))
+    kept = [data[one.at : one.end] for name, one in parts.items() if name not in {*shown, _SHOWN_UNIT}]
+    return b"".join([*kept, *(_coded(name, _bytes(side)) for name, side in shown.items())])
+
+
+def _shown(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """In square pixels, none of the picture's given up."""
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def _with_positions(data: bytes, index: _Element, moved: range, by: int) -> bytes:
+    """The index, with what lies there found earlier by so many bytes."""
+    head = bytearray(data[index.at : index.end])
+    for seek in _inside(data, index.begin, index.end):
+        for one in _inside(data, seek.begin, seek.end):
+            position = int.from_bytes(data[one.begin : one.end])
+            if one.name == _SEEK_POSITION and position in moved:
+                head[one.begin - index.at : one.end - index.at] = (position - by).to_bytes(one.end - one.begin)
+    return bytes(head)
+
+
+def _bytes(value: int) -> bytes:
+    return value.to_bytes(max(1, (value.bit_length() + 7) // 8))
+
+
+def _with_part(data: bytes, around: _Element, part: _Element, changed: bytes) -> bytes:
+    """The element around a part that is changed."""
+    return _replaced(data, around, data[around.begin : part.at] + changed + data[part.end : around.end])
+
+
+def _replaced(data: bytes, element: _Element, body: bytes) -> bytes:
+    """The same element with another body, its size in no fewer bytes than before."""
+    name_length = number_length(data, element.at)
+    return _coded(element.name, body, element.begin - element.at - name_length)
+
+
+def _coded(name: int, body: bytes, length: int = 1) -> bytes:
+    """An element (RFC 8794, section 6); its size takes so many bytes, or as many as it needs."""
+    while len(body) >= (1 << 7 * length) - 1:  # all ones would say that nobody knows
+        length += 1
+    return _bytes(name) + (len(body) | 1 << 7 * length).to_bytes(length) + body
