@@ -155,6 +155,16 @@ def test_a_damaged_style_nobody_asked_for_is_left_out_aloud(
     assert len(asked.err) == 1
 
 
+def test_a_recording_never_replaces_the_film_that_is_played(run_cli: RunCli, make_film: MakeFilm) -> None:
+    film = make_film()
+    before = film.read_bytes()
+    arguments = ["--style", "none", "--no-window", "--record", film, "--overwrite"]
+    outcome = run_cli("cam", "--camera", film, *arguments)
+    assert outcome.code == 1
+    assert outcome.err[-1] == f"error: {film}: is the input itself; choose another name"
+    assert film.read_bytes() == before
+
+
 def test_a_recording_that_fails_is_exit_1(
     run_cli: RunCli, tmp_path: Path, virtual_camera: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

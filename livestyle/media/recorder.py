@@ -59,6 +59,7 @@ class Recorder:
     Args:
         size: of the recording; odd sides are made even.
         rate: frames per second the encoder plans for.
+        source: the film the frames come from, which is never overwritten.
         microphone: recorded too, on the pictures' clock (`Frame.captured`); it stays open.
         queue: how many frames may wait.
 
@@ -75,11 +76,12 @@ class Recorder:
         size: Size,
         rate: Fraction,
         *,
+        source: Path | None = None,
         overwrite: bool = False,
         microphone: Microphone | None = None,
         queue: int = QUEUE,
     ) -> None:
-        check_target(target, None, overwrite=overwrite, suffixes=SUFFIXES)
+        check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
         self.target, self._overwrite = target, overwrite
         self.failed: str | None = None
         self._temporary = next_free(target.with_name(f".{target.stem}.{os.getpid()}{_UNFINISHED}{target.suffix}"))
