@@ -475,6 +475,17 @@ def test_closing_ends_the_iteration_though_a_read_is_blocked() -> None:
     eventually(lambda: not any(thread.name == "livestyle-camera" for thread in threading.enumerate()))
 
 
+def test_a_blocked_read_is_waited_for_once_however_often_it_is_closed() -> None:
+    camera = Blocking()
+    source = Watched(lambda: camera)
+    assert camera.blocked.wait(10)
+    source.close()
+    began = time.monotonic()
+    source.close()
+    assert time.monotonic() - began < 0.3  # of 0.5
+    camera.unblock.set()
+
+
 def test_a_close_just_before_the_news_are_taken_is_heard() -> None:
     source = World(Opening(playing(1))).watched()
     clear = source._news.clear
