@@ -37,7 +37,7 @@ def _cam_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--camera", default="0", show_default=True, help=_CAMERA_HELP),
         click.option("--camera-size", type=SizeType(), help="Asked of the camera: WxH, or its long side."),
-        click.option("--camera-fps", type=FiniteRange(0, min_open=True), help="Asked of the camera."),
+        click.option("--camera-fps", type=FiniteRange(0.001, 1000), help="Asked of the camera."),
         click.option("--give-up", type=FiniteRange(0), help="End after so many seconds without a picture."),
         style_options,
         click.option("--styles", help="Those the keys change between: a,b,c. Default: all of lite, and your own."),

@@ -104,6 +104,7 @@ def test_nowhere_to_show_it_is_one_line(
     ("option", "value"),
     [
         *((option, value) for option in ("--fps", "--camera-fps", "--give-up") for value in ("nan", "inf", "-1")),
+        ("--camera-fps", "0.0001"),
         ("--styles", ","),
         ("--styles", ""),
     ],
@@ -119,7 +120,7 @@ def test_a_value_that_makes_no_sense_is_a_usage_error(option: str, value: str, r
     [
         ("fps = 'fast'", "write a number from 1 to 240"),
         ("strength = 'much'", "write a number from 0 to 1"),
-        ("camera-fps = 'slow'", "write a number above 0"),
+        ("camera-fps = 'slow'", "write a number from 0.001 to 1000"),
         ("threads = 'all'", "write a whole number from 0 to 256"),
         ("frames = 2.5", "write a whole number from 1"),
     ],
