@@ -237,9 +237,25 @@ def _leave_if_stuck(code: Any) -> None:
         os._exit(code if isinstance(code, int) else EXIT_FAILURE)
 
 
-def _run() -> None:
+def _signal_behind(error: BaseException | None) -> BaseException | None:
+    """What a signal raised, if `error` comes of that: compiled modules being imported make an ImportError of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
+        error = error.__cause__
+    return error
+
+
+def _invoke() -> None:
     try:
         cli.main(prog_name="livestyle", standalone_mode=False)
+    except Exception as error:
+        if ending := _signal_behind(error):
+            raise ending from None
+        raise
+
+
+def _run() -> None:
+    try:
+        _invoke()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
