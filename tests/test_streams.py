@@ -204,7 +204,7 @@ def test_a_film_on_a_web_server_keeps_its_pace_and_ends(make_film: MakeFilm, mon
     film = make_film("in.mkv", pts=range(25)).read_bytes()
     with serving(sending(film)) as address, open_camera(f"{address}/in.mkv") as source:
         frames = list(source)
-    assert len(frames) == 24  # the first one was decoded at opening
+    assert len(frames) == 25  # the first one, decoded at opening, too
     assert frames[-1].captured - 100 == pytest.approx(24 / 25, abs=0.001)
     assert source.patience == playback.READ_SECONDS  # no frame waits for its time any more
 

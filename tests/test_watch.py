@@ -16,13 +16,14 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from conftest import MakeFilm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livestyle.errors import DeviceError
 from livestyle.frame import Frame, Image
 from livestyle.media.attempt import Attempt
-from livestyle.media.playback import NetworkStream
+from livestyle.media.playback import NetworkStream, Playback
 from livestyle.media.size import Size
 from livestyle.media.watch import BACK_OFF, Watched
 
@@ -403,6 +404,32 @@ def test_a_slow_film_of_the_network_has_no_patience_to_lose_while_its_frame_wait
         for _ in itertools.islice(stream, 3):
             patience.append(stream.patience)  # still, for nobody has fetched the frame yet
         assert patience == [None] * 6
+
+
+def test_a_film_of_the_network_begins_at_once_whatever_its_clock_shows(make_film: MakeFilm) -> None:
+    film = make_film("late.mkv", pts=range(100_000, 100_012)).read_bytes()
+    with closing(StallingServer(film, len(film))) as server, NetworkStream(server.address) as stream:
+        due: list[float] = []
+        stream._wait_until = lambda moment: due.append(moment - time.monotonic())  # type: ignore[method-assign]
+        assert len(list(itertools.islice(stream, 12))) == 12
+        assert due[0] <= 0 < due[-1] < 11 / 25
+
+
+def test_a_file_given_as_an_address_keeps_its_pace_and_ends(make_film: MakeFilm) -> None:
+    with NetworkStream(make_film().as_uri()) as stream:
+        began = time.monotonic()
+        assert len(list(stream)) == 12
+        assert time.monotonic() - began > 11 / 25 - 0.1
+
+
+def test_a_film_of_the_network_is_turned_as_a_file_is(make_film: MakeFilm) -> None:
+    path = make_film(rotation=90)
+    film = path.read_bytes()
+    with closing(StallingServer(film, len(film))) as server, NetworkStream(server.address) as stream:
+        assert stream.frame_size == Size(48, 64)
+        streamed = next(iter(stream))
+    with Playback(path) as played:
+        assert np.array_equal(streamed.image, next(iter(played)).image)
 
 
 def test_a_mistake_in_the_program_is_not_taken_for_a_lost_camera() -> None:
