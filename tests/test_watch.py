@@ -432,6 +432,21 @@ def test_a_film_of_the_network_is_turned_as_a_file_is(make_film: MakeFilm) -> No
         assert np.array_equal(streamed.image, next(iter(played)).image)
 
 
+def test_pixels_that_are_not_square_are_made_so(tmp_path: Path) -> None:
+    path = tmp_path / "wide.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(3, 2)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(1, Size(64, 48)), format="rgb24")))
+        container.mux(stream.encode(None))
+    film = path.read_bytes()
+    with closing(StallingServer(film, len(film))) as server, NetworkStream(server.address) as live:
+        for source in (live, Playback(path)):
+            assert source.frame_size == Size(96, 48)
+            assert next(iter(source)).image.shape == (48, 96, 3)
+
+
 def test_a_mistake_in_the_program_is_not_taken_for_a_lost_camera() -> None:
     world = World(Opening([*playing(1), (1.0, ZeroDivisionError())]))
     with pytest.raises(ZeroDivisionError):

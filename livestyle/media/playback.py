@@ -19,7 +19,7 @@ from .color import to_rgb
 from .frame_times import times_of
 from .orientation import orientation_of
 from .reader import FilmReader
-from .size import Size
+from .size import Size, with_square_pixels
 from .source import MICROSECOND, Closing
 
 _LONGEST_SLEEP = 0.5  # seconds; so that close() is noticed
@@ -49,7 +49,8 @@ class Playback(_Paced):
     def __init__(self, source: Path | str) -> None:
         super().__init__()
         self._reader = FilmReader(Path(source))
-        self.frame_size, self.rate = self._reader.size, self._reader.rate
+        self._reader.frame_size = with_square_pixels(self._reader.size, self._reader.sample_aspect)
+        self.frame_size, self.rate = self._reader.frame_size, self._reader.rate
 
     def describe(self) -> str:
         """One line: what it is and what it gives."""
@@ -111,8 +112,9 @@ class NetworkStream(_Paced):
         if first is None:
             raise DeviceError(f"{self._name}: no frame of it can be decoded")
         self._pictures = itertools.chain([first], pictures) if self._film else pictures  # a camera's is old by now
-        self._times, self._orientation = times_of(stream), orientation_of(first)
-        self.frame_size = self._orientation.shown(Size(first.width, first.height))
+        self._times, self._aspect = times_of(stream), stream.sample_aspect_ratio or Fraction(1)
+        self._orientation = orientation_of(first)
+        self.frame_size = self._orientation.shown(self._coded_size(first))
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
 
     @property
@@ -155,8 +157,12 @@ class NetworkStream(_Paced):
             self._reading = True  # only now that the frame is fetched: it may have come after a long time
             index += 1
 
+    def _coded_size(self, picture: av.VideoFrame) -> Size:
+        """With square pixels, not yet turned."""
+        return with_square_pixels(Size(picture.width, picture.height), self._aspect)
+
     def _image(self, picture: av.VideoFrame) -> Image:
-        return self._orientation.apply(to_rgb(picture, Size(picture.width, picture.height)))
+        return self._orientation.apply(to_rgb(picture, self._coded_size(picture)))
 
     def _wait_for(self, picture: av.VideoFrame) -> float:
         """Until a film's picture is due; tells when that is."""
