@@ -327,5 +327,5 @@ def test_the_screen_is_a_camera(text: str, size: Size, display: str, monkeypatch
 
 def test_a_region_beside_the_display_is_an_error(display: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", display)
-    with pytest.raises(DeviceError, match="is the region on the display"):
+    with pytest.raises(DeviceError, match="is the display there, and the region on it"):
         open_camera("screen:300,0,640x360")
