@@ -19,6 +19,7 @@ from .cli_options import (
     Fraction01,
     RateType,
     SizeType,
+    WholeRange,
     encoding_options,
     keep_color_option,
     open_stylizer,
@@ -63,11 +64,9 @@ for _command in (*cli_live.COMMANDS, cli_compare.compare, cli_styles.styles, cli
 @click.option("--steady", type=Fraction01(), default=0.0, show_default=True, help="Against flicker: 0 for none, to 1.")
 @keep_color_option
 @click.option("--resume", is_flag=True, help="Go on where a render was interrupted; segments are kept until the end.")
-@click.option("--workers", type=click.IntRange(1, 64), help="Segments rendered at once; the bits do not depend on it.")
+@click.option("--workers", type=WholeRange(1, 64), help="Segments rendered at once; the bits do not depend on it.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing target.")
-@click.option(
-    "--max-pixels", type=click.IntRange(min=1), default=2**26, show_default=True, help="Refuse larger frames."
-)
+@click.option("--max-pixels", type=WholeRange(min=1), default=2**26, show_default=True, help="Refuse larger frames.")
 def video(
     films: tuple[Path, ...],
     out_dir: Path | None,
@@ -176,7 +175,7 @@ def image(
 @click.option("--input", "source", type=FILE, help="A film; without it, one is made.")
 @click.option("--style", type=StyleType(), default="starry", show_default=True)
 @click.option("--size", type=SizeType(), default="640x360", show_default=True, help="Of the film that is made.")
-@click.option("--frames", type=click.IntRange(10), default=300, show_default=True, help="Frames to measure.")
+@click.option("--frames", type=WholeRange(10), default=300, show_default=True, help="Frames to measure.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--peer", type=FILE, help="An ONNX network (uint8 NHWC) to run frame by frame beside it.")
 @click.option("--loop", is_flag=True, help="Measure the delay from camera to screen instead.")
@@ -238,9 +237,25 @@ def _leave_if_stuck(code: Any) -> None:
         os._exit(code if isinstance(code, int) else EXIT_FAILURE)
 
 
-def _run() -> None:
+def _signal_behind(error: BaseException | None) -> BaseException | None:
+    """What a signal raised, if `error` comes of that: compiled modules being imported make an ImportError of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
+        error = error.__cause__
+    return error
+
+
+def _invoke() -> None:
     try:
         cli.main(prog_name="livestyle", standalone_mode=False)
+    except Exception as error:
+        if ending := _signal_behind(error):
+            raise ending from None
+        raise
+
+
+def _run() -> None:
+    try:
+        _invoke()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .cli_options import FILE
+from .cli_options import FILE, WholeRange
 
 EXIT_NOT_KEPT = 1
 
@@ -17,9 +17,7 @@ EXIT_NOT_KEPT = 1
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
 @click.option("--picture", is_flag=True, help="The colours too; only `--style none` keeps them.")
-@click.option(
-    "--samples", type=click.IntRange(1), default=25, show_default=True, help="Frames whose colours are compared."
-)
+@click.option("--samples", type=WholeRange(1), default=25, show_default=True, help="Frames whose colours are compared.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def compare(source: Path, target: Path, picture: bool, samples: int, as_json: bool) -> None:
     """Check that a render kept all of a film but its style: times, sound, subtitles, chapters, tags.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .cli_options import FILE, FiniteRange, Fraction01, SizeType, say, style_options
+from .cli_options import FILE, FiniteRange, Fraction01, SizeType, WholeRange, say, style_options
 from .completion import SHELLS, StyleType, completion_script
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ _CAMERA_HELP = "A number, name, device, film, address, pattern or screen."
 
 
 def _cam_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    port = click.IntRange(0, 65535)
+    port = WholeRange(0, 65535)
     options = [
         click.option("--camera", default="0", show_default=True, help=_CAMERA_HELP),
         click.option("--camera-size", type=SizeType(), help="Asked of the camera: WxH, or its long side."),
-        click.option("--camera-fps", type=FiniteRange(0, min_open=True), help="Asked of the camera."),
+        click.option("--camera-fps", type=FiniteRange(0.001, 1000), help="Asked of the camera."),
         click.option("--give-up", type=FiniteRange(0), help="End after so many seconds without a picture."),
         style_options,
         click.option("--styles", help="Those the keys change between: a,b,c. Default: all of lite, and your own."),
@@ -60,7 +60,7 @@ def _cam_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--control", type=port, help="Be steered by HTTP on this local port; 0 for any free one."),
         click.option("--osc", type=port, help="Be steered by OSC on this local port; 0 for any free one."),
         click.option("--no-window", is_flag=True, help="Open no window."),
-        click.option("--frames", type=click.IntRange(1), help="Stop after so many frames."),
+        click.option("--frames", type=WholeRange(1), help="Stop after so many frames."),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)

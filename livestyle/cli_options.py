@@ -71,6 +71,23 @@ class RateType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return broadcast if rate.denominator > 1 and abs(rate - broadcast) < _ROUNDED else rate
 
 
+def _limits(numbers: click.IntRange | click.FloatRange) -> str:
+    """In words: `from 1 to 240`, `above 0`."""
+    least = f"{'above' if numbers.min_open else 'from'} {numbers.min or 0:g}"
+    return least if numbers.max is None else f"{least} to {numbers.max:g}"
+
+
+class WholeRange(click.IntRange):
+    """A whole number; click's own range says of text that it is no \"integer range\"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            int(value)
+        except ValueError:
+            self.fail(f"{value!r}: write a whole number {_limits(self)}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class FiniteRange(click.FloatRange):
     """A number; click's own range lets `nan` and `inf` through, and says of text that it is no \"float range\"."""
 
@@ -78,23 +95,16 @@ class FiniteRange(click.FloatRange):
         try:
             float(value)
         except ValueError:
-            self.fail(f"{value!r}: write a number, such as {self._example()}", param, ctx)
+            self.fail(f"{value!r}: write a number {_limits(self)}", param, ctx)
         number = super().convert(value, param, ctx)
         return number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number", param, ctx)
 
-    def _example(self) -> str:
-        return f"30 (from {self.min or 0:g} to {self.max:g})" if self.max else "30"
 
-
-class Fraction01(click.FloatRange):
-    """A number from 0 to 1; click's own range lets `nan` through."""
+class Fraction01(FiniteRange):
+    """A number from 0 to 1."""
 
     def __init__(self) -> None:
         super().__init__(0, 1)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        return self.fail("nan is not a number from 0 to 1", param, ctx) if math.isnan(number) else number
 
 
 _MAX_RATE = 1000  # pictures a second
@@ -125,7 +135,7 @@ def style_options(command: F) -> F:
         click.option("--strength", type=Fraction01(), default=1.0, help="0 the input, 1 the full style."),
         click.option("--size", type=SizeType(), help="Processing size: WxH or the long side."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
-        click.option("--threads", type=click.IntRange(0, 256), default=0, help="CPU threads; 0 for all cores."),
+        click.option("--threads", type=WholeRange(0, 256), default=0, help="CPU threads; 0 for all cores."),
         click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors; cam: and where its ports are."),
     ]
     for option in reversed(options):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .cli_options import FILE, FiniteRange, say
+from .cli_options import FILE, FiniteRange, WholeRange, say
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     help="How long: 1, 2 or 15 minutes. Default: good. Or:",
 )
 @click.option("--minutes", type=FiniteRange(0, min_open=True), help="Train for so long.")
-@click.option("--iterations", type=click.IntRange(1), help="Train for so many steps, the same everywhere.")
+@click.option("--iterations", type=WholeRange(1), help="Train for so many steps, the same everywhere.")
 @click.option(
     "--patience",
-    type=click.IntRange(0),
+    type=WholeRange(0),
     default=10,
     show_default=True,
     help="Come to an end after so many looks at the photos kept aside (every 100 steps) without progress; 0 never.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the unfinished training of this name.")
 @click.option("--net", type=click.Choice(["lite", "johnson", "predictor"]), default="lite", show_default=True)
-@click.option("--width", type=click.IntRange(4, 256), help="Channels of a network begun from nothing; default 32.")
+@click.option("--width", type=WholeRange(4, 256), help="Channels of a network begun from nothing; default 32.")
 @click.option(
     "--loss-network",
     "loss_networks",
@@ -95,10 +95,8 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     show_default=True,
     help="Against flicker, by made motion; 0 does without, in less time.",
 )
-@click.option("--batch", type=click.IntRange(1), default=2, show_default=True)
-@click.option(
-    "--crop", type=click.IntRange(64), default=128, show_default=True, help="Side of a training crop, pixels."
-)
+@click.option("--batch", type=WholeRange(1), default=2, show_default=True)
+@click.option("--crop", type=WholeRange(64), default=128, show_default=True, help="Side of a training crop, pixels.")
 @click.option("--learning-rate", type=FiniteRange(0, min_open=True), help="Default: 0.002, or 0.01 for a code alone.")
 @click.option(
     "--start",
@@ -111,7 +109,7 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
     default=None,
     help="Learn the style's code alone, which then mixes with all others of its network. Default with --quality draft.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option("--seed", type=WholeRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(
     "--checkpoint",
     type=FILE,

@@ -19,7 +19,7 @@ from .frame import Frame
 from .governor import Governor, Networks
 from .latency import Meter
 from .masks import MaskSource
-from .media.camera import import_cv2, open_camera
+from .media.camera import film_of, import_cv2, open_camera
 from .media.overlay import legible_size
 from .media.size import Size, fit
 from .media.watch import Watched
@@ -230,7 +230,8 @@ class _Opening:
             target = target or file_for_now(".mp4")
             for path in unfinished(target):
                 self.say(f"a recording of that name is not finished, it plays as it is: {path}")
-            return Recorder(target, self.size, self.rate, overwrite=overwrite, microphone=microphone)
+            source = film_of(self.options.camera)
+            return Recorder(target, self.size, self.rate, source=source, overwrite=overwrite, microphone=microphone)
 
         return record
 

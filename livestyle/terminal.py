@@ -22,8 +22,8 @@ _NAMES = {"\x1b": "escape", " ": "space"} | {
 
 
 def keys_of(typed: str) -> list[str]:
-    """The keys behind what a terminal sends, as `Controls.press` names them."""
-    keys = [_NAMES.get(sequence, sequence) for sequence in _SEQUENCE.findall(typed)]
+    """The keys behind what a terminal sends, as `Controls.press` names them: small letters, for caps lock is no key."""
+    keys = [_NAMES.get(sequence, sequence.lower()) for sequence in _SEQUENCE.findall(typed)]
     return [key for key in keys if not key.startswith("\x1b")]
 
 

@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 from livestyle import __version__
 from livestyle.cli import cli
-from livestyle.errors import InputError, OutputError
+from livestyle.errors import InputError, MissingExtra, OutputError
 from livestyle.media.picture import read_image, write_image
 
 COMMANDS = sorted(cli.commands)
@@ -215,6 +215,21 @@ def test_image_out_size_and_overwrite(tmp_path: Path, run_cli: RunCli) -> None:
     assert read_image(target).shape == (5, 10, 3)
     assert run_cli("image", source, target, "--style", "none", "--overwrite").code == 0
     assert read_image(target).shape == (20, 40, 3)
+
+
+@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_signal_during_an_import_ends_as_a_signal(
+    raised: BaseException, code: int, film: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_session(*_: object) -> None:
+        try:
+            raise ImportError("initialization failed") from raised  # what onnxruntime's pybind11 makes of it
+        except ImportError as error:
+            raise MissingExtra("a style", "onnxruntime", "cpu") from error
+
+    monkeypatch.setattr("livestyle.backend.load_session", load_session)
+    outcome = run_cli("video", film, film.with_name("out.mp4"))
+    assert (outcome.code, "".join(outcome.err)) == (code, "")
 
 
 def test_an_error_gives_no_orders_to_the_terminal(tmp_path: Path, run_cli: RunCli) -> None:

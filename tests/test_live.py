@@ -104,6 +104,7 @@ def test_nowhere_to_show_it_is_one_line(
     ("option", "value"),
     [
         *((option, value) for option in ("--fps", "--camera-fps", "--give-up") for value in ("nan", "inf", "-1")),
+        ("--camera-fps", "0.0001"),
         ("--styles", ","),
         ("--styles", ""),
     ],
@@ -114,14 +115,25 @@ def test_a_value_that_makes_no_sense_is_a_usage_error(option: str, value: str, r
     assert option in outcome.err[-1]
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("fps = 'fast'", "write a number from 1 to 240"),
+        ("strength = 'much'", "write a number from 0 to 1"),
+        ("camera-fps = 'slow'", "write a number from 0.001 to 1000"),
+        ("threads = 'all'", "write a whole number from 0 to 256"),
+        ("frames = 2.5", "write a whole number from 1"),
+    ],
+)
 def test_text_for_a_number_is_told_what_to_write(
-    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setting: str, said: str, run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVESTYLE_HOME", str(tmp_path))
-    (tmp_path / "config.toml").write_text('[cam]\nfps = "fast"\n')
+    (tmp_path / "config.toml").write_text(f"[cam]\n{setting}\n")
     outcome = run_cli("cam", "--camera", "pattern:64x48", "--style", "none", "--no-window")
     assert outcome.code == 1
-    assert "fps = 'fast'" in outcome.err[-1] and "write a number, such as 30 (from 1 to 240)" in outcome.err[-1]
+    assert setting in outcome.err[-1]
+    assert outcome.err[-1].endswith(said)
 
 
 def test_blanks_between_styles_are_no_styles(virtual_camera: Path, run_cli: RunCli) -> None:
@@ -142,6 +154,16 @@ def test_a_damaged_style_nobody_asked_for_is_left_out_aloud(
     asked = run_cli(*command, "--styles", "mine")
     assert asked.code == 1
     assert len(asked.err) == 1
+
+
+def test_a_recording_never_replaces_the_film_that_is_played(run_cli: RunCli, make_film: MakeFilm) -> None:
+    film = make_film()
+    before = film.read_bytes()
+    arguments = ["--style", "none", "--no-window", "--record", film, "--overwrite"]
+    outcome = run_cli("cam", "--camera", film, *arguments)
+    assert outcome.code == 1
+    assert outcome.err[-1] == f"error: {film}: is the input itself; choose another name"
+    assert film.read_bytes() == before
 
 
 def test_a_recording_that_fails_is_exit_1(

@@ -147,7 +147,9 @@ def test_a_pattern_is_chosen_by_its_words(text: str, size: Size, rate: Fraction)
     assert (pattern.frame_size, pattern.rate) == (size, rate)
 
 
-@pytest.mark.parametrize("text", ["pattern:", "pattern:640", "pattern:0x9", "pattern:640x360@0", "pattern:99999x2"])
+@pytest.mark.parametrize(
+    "text", ["pattern:", "pattern:640", "pattern:0x9", "pattern:640x360@0", "pattern:9x9@0.0001", "pattern:99999x2"]
+)
 def test_another_pattern_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="give pattern or pattern:WxH@FPS"):
         parse_pattern(text)

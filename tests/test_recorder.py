@@ -179,6 +179,15 @@ def test_a_target_that_cannot_be_is_refused_at_the_start(target: str, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_as_long_as_the_disk_takes_is_recorded(tmp_path: Path) -> None:
+    target = tmp_path / f"{'a' * 251}.mp4"
+    recorder = Recorder(target, SIZE, Fraction(30))
+    assert len(unfinished(target)) == 1
+    recorder.write(plain(0))
+    recorder.close()
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
 # Speed
 
 

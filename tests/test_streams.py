@@ -204,7 +204,7 @@ def test_a_film_on_a_web_server_keeps_its_pace_and_ends(make_film: MakeFilm, mon
     film = make_film("in.mkv", pts=range(25)).read_bytes()
     with serving(sending(film)) as address, open_camera(f"{address}/in.mkv") as source:
         frames = list(source)
-    assert len(frames) == 24  # the first one was decoded at opening
+    assert len(frames) == 25  # the first one, decoded at opening, too
     assert frames[-1].captured - 100 == pytest.approx(24 / 25, abs=0.001)
     assert source.patience == playback.READ_SECONDS  # no frame waits for its time any more
 
@@ -327,5 +327,5 @@ def test_the_screen_is_a_camera(text: str, size: Size, display: str, monkeypatch
 
 def test_a_region_beside_the_display_is_an_error(display: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", display)
-    with pytest.raises(DeviceError, match="is the region on the display"):
+    with pytest.raises(DeviceError, match="is the display there, and the region on it"):
         open_camera("screen:300,0,640x360")

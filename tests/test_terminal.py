@@ -56,6 +56,10 @@ def test_keys_are_told_apart(typed: str, keys: list[str]) -> None:
     assert keys_of(typed) == keys
 
 
+def test_capitals_are_the_same_keys_as_in_the_window() -> None:
+    assert keys_of("XnR\x1b[A") == ["x", "n", "r", "up"]
+
+
 def test_every_named_key_can_be_typed() -> None:
     named = {key for action in ACTIONS for key in action.keys if len(key) > 1}
     assert set(keys_of("\x1b[A\x1b[B\x1b[C\x1b[D  \x1b")) == named

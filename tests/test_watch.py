@@ -16,13 +16,14 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from conftest import MakeFilm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livestyle.errors import DeviceError
 from livestyle.frame import Frame, Image
 from livestyle.media.attempt import Attempt
-from livestyle.media.playback import NetworkStream
+from livestyle.media.playback import NetworkStream, Playback
 from livestyle.media.size import Size
 from livestyle.media.watch import BACK_OFF, Watched
 
@@ -405,6 +406,47 @@ def test_a_slow_film_of_the_network_has_no_patience_to_lose_while_its_frame_wait
         assert patience == [None] * 6
 
 
+def test_a_film_of_the_network_begins_at_once_whatever_its_clock_shows(make_film: MakeFilm) -> None:
+    film = make_film("late.mkv", pts=range(100_000, 100_012)).read_bytes()
+    with closing(StallingServer(film, len(film))) as server, NetworkStream(server.address) as stream:
+        due: list[float] = []
+        stream._wait_until = lambda moment: due.append(moment - time.monotonic())  # type: ignore[method-assign]
+        assert len(list(itertools.islice(stream, 12))) == 12
+        assert due[0] <= 0 < due[-1] < 11 / 25
+
+
+def test_a_file_given_as_an_address_keeps_its_pace_and_ends(make_film: MakeFilm) -> None:
+    with NetworkStream(make_film().as_uri()) as stream:
+        began = time.monotonic()
+        assert len(list(stream)) == 12
+        assert time.monotonic() - began > 11 / 25 - 0.1
+
+
+def test_a_film_of_the_network_is_turned_as_a_file_is(make_film: MakeFilm) -> None:
+    path = make_film(rotation=90)
+    film = path.read_bytes()
+    with closing(StallingServer(film, len(film))) as server, NetworkStream(server.address) as stream:
+        assert stream.frame_size == Size(48, 64)
+        streamed = next(iter(stream))
+    with Playback(path) as played:
+        assert np.array_equal(streamed.image, next(iter(played)).image)
+
+
+def test_pixels_that_are_not_square_are_made_so(tmp_path: Path) -> None:
+    path = tmp_path / "wide.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(3, 2)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(1, Size(64, 48)), format="rgb24")))
+        container.mux(stream.encode(None))
+    film = path.read_bytes()
+    with closing(StallingServer(film, len(film))) as server, NetworkStream(server.address) as live:
+        for source in (live, Playback(path)):
+            assert source.frame_size == Size(96, 48)
+            assert next(iter(source)).image.shape == (48, 96, 3)
+
+
 def test_a_mistake_in_the_program_is_not_taken_for_a_lost_camera() -> None:
     world = World(Opening([*playing(1), (1.0, ZeroDivisionError())]))
     with pytest.raises(ZeroDivisionError):
@@ -473,6 +515,17 @@ def test_closing_ends_the_iteration_though_a_read_is_blocked() -> None:
     camera.unblock.set()
     assert camera.closed.wait(10)
     eventually(lambda: not any(thread.name == "livestyle-camera" for thread in threading.enumerate()))
+
+
+def test_a_blocked_read_is_waited_for_once_however_often_it_is_closed() -> None:
+    camera = Blocking()
+    source = Watched(lambda: camera)
+    assert camera.blocked.wait(10)
+    source.close()
+    began = time.monotonic()
+    source.close()
+    assert time.monotonic() - began < 0.3  # of 0.5
+    camera.unblock.set()
 
 
 def test_a_close_just_before_the_news_are_taken_is_heard() -> None:

@@ -231,19 +231,20 @@ def open_camera(
         from .playback import NetworkStream
 
         return NetworkStream(source)
-    if _is_film(source):
+    film = film_of(source)
+    if film is not None:
         from .playback import Playback
 
-        return Playback(source)
+        return Playback(film)
     return Camera(_found(source), size=size, fps=fps, say=say)
 
 
-def _is_film(source: str) -> bool:
-    """Whether it names a file (which need not be there) and not a camera."""
+def film_of(source: str) -> Path | None:
+    """The file it names, which need not be there; None for a camera or an address."""
     path = Path(source)
-    if path.is_char_device() or source.isdigit() or source.startswith("/dev/"):
-        return False
-    return path.exists() or bool(path.suffix) or len(path.parts) > 1
+    if "://" in source or path.is_char_device() or source.isdigit() or source.startswith("/dev/"):
+        return None
+    return path if path.exists() or path.suffix or len(path.parts) > 1 else None
 
 
 def _found(source: str) -> CameraInfo:

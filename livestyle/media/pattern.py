@@ -153,6 +153,6 @@ def parse_pattern(source: str) -> Pattern:
     width, height, fps = match.groups() if match else (None, None, None)
     size = Size(int(width), int(height)) if width and height else _DEFAULT_SIZE
     rate = float(fps) if fps else _DEFAULT_FPS
-    if not match or not all(1 <= side <= MAX_SIDE for side in size) or not 0 < rate <= 1000:
+    if not match or not all(1 <= side <= MAX_SIDE for side in size) or not 0.001 <= rate <= 1000:
         raise InputError(f"camera '{source}': give pattern or pattern:WxH@FPS, such as pattern:1280x720@30")
     return Pattern(size, fps=rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import time
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from pathlib import Path
 import av
 
 from ..errors import DeviceError
-from ..frame import Frame
+from ..frame import Frame, Image
 from .color import to_rgb
+from .frame_times import times_of
+from .orientation import orientation_of
 from .reader import FilmReader
-from .size import Size
+from .size import Size, with_square_pixels
 from .source import MICROSECOND, Closing
 
 _LONGEST_SLEEP = 0.5  # seconds; so that close() is noticed
@@ -46,7 +49,8 @@ class Playback(_Paced):
     def __init__(self, source: Path | str) -> None:
         super().__init__()
         self._reader = FilmReader(Path(source))
-        self.frame_size, self.rate = self._reader.size, self._reader.rate
+        self._reader.frame_size = with_square_pixels(self._reader.size, self._reader.sample_aspect)
+        self.frame_size, self.rate = self._reader.frame_size, self._reader.rate
 
     def describe(self) -> str:
         """One line: what it is and what it gives."""
@@ -87,8 +91,9 @@ class NetworkStream(_Paced):
             )
         except (av.FFmpegError, OSError) as error:
             raise DeviceError(f"{self._name}: cannot be opened ({_reason(error)})") from None  # it has the password
-        self._film = address.startswith("http") and self._container.duration is not None
+        self._film = address.startswith(("http", "file:")) and self._container.duration is not None
         self._reading = True
+        self._zero: float | None = None  # when a film's clock showed zero; few begin there
         try:
             self._open()
         except BaseException:
@@ -102,11 +107,14 @@ class NetworkStream(_Paced):
         if not self._film:
             stream.thread_type = "SLICE"  # threads by frame would each hold one back
             stream.codec_context.flags |= av.codec.context.Flags.low_delay
-        self._pictures = self._decode(stream)
-        first = next(self._pictures, None)
+        pictures = self._decode(stream)
+        first = next(pictures, None)
         if first is None:
             raise DeviceError(f"{self._name}: no frame of it can be decoded")
-        self.frame_size = Size(first.width, first.height)
+        self._pictures = itertools.chain([first], pictures) if self._film else pictures  # a camera's is old by now
+        self._times, self._aspect = times_of(stream), stream.sample_aspect_ratio or Fraction(1)
+        self._orientation = orientation_of(first)
+        self.frame_size = self._orientation.shown(self._coded_size(first))
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
 
     @property
@@ -139,17 +147,30 @@ class NetworkStream(_Paced):
             with self._using() as usable:
                 picture = next(self._pictures, None) if usable else None
                 captured = time.monotonic()
-                image = to_rgb(picture, Size(picture.width, picture.height)) if picture else None
+                image = self._image(picture) if picture else None
             if picture is None or image is None:
                 return
-            if self._film and picture.time is not None:
-                self._reading = False
-                self._wait_until(started + picture.time)
-                captured = time.monotonic()
-            self.frame_size = Size(picture.width, picture.height)
+            if self._film:
+                captured = self._wait_for(picture)
+            self.frame_size = Size(image.shape[1], image.shape[0])
             yield Frame(image, int((captured - started) * 1e6) * MICROSECOND, index, captured=captured)
             self._reading = True  # only now that the frame is fetched: it may have come after a long time
             index += 1
+
+    def _coded_size(self, picture: av.VideoFrame) -> Size:
+        """With square pixels, not yet turned."""
+        return with_square_pixels(Size(picture.width, picture.height), self._aspect)
+
+    def _image(self, picture: av.VideoFrame) -> Image:
+        return self._orientation.apply(to_rgb(picture, self._coded_size(picture)))
+
+    def _wait_for(self, picture: av.VideoFrame) -> float:
+        """Until a film's picture is due; tells when that is."""
+        self._reading = False
+        moment = float(self._times.of(picture) * (picture.time_base or 0))
+        self._zero = time.monotonic() - moment if self._zero is None else self._zero
+        self._wait_until(self._zero + moment)
+        return time.monotonic()
 
     def _release(self) -> None:
         self._container.close()

@@ -24,6 +24,7 @@ from .color import HD_HEIGHT, to_yuv
 from .encoding import H264, Coded, add_video
 from .microphone import Microphone, SoundTrack
 from .size import Size, pad_even
+from .temporary import shortened
 from .writer import check_target
 
 SUFFIXES = (".mp4",)
@@ -41,9 +42,13 @@ def next_free(target: Path) -> Path:
     return target if not target.exists() else next(path for path in numbered if not path.exists())
 
 
+def _hidden_stem(target: Path) -> str:
+    return f".{shortened(target.stem, target.suffix)}."
+
+
 def unfinished(target: Path) -> list[Path]:
     """Recordings of this target that a crash left beside it, or that another program is still writing."""
-    name = re.compile(re.escape(f".{target.stem}.") + rf"\d+{_UNFINISHED}(-\d+)?" + re.escape(target.suffix))
+    name = re.compile(re.escape(_hidden_stem(target)) + rf"\d+{_UNFINISHED}(-\d+)?" + re.escape(target.suffix))
     with suppress(OSError):
         return sorted(path for path in target.parent.iterdir() if name.fullmatch(path.name))
     return []
@@ -59,6 +64,7 @@ class Recorder:
     Args:
         size: of the recording; odd sides are made even.
         rate: frames per second the encoder plans for.
+        source: the film the frames come from, which is never overwritten.
         microphone: recorded too, on the pictures' clock (`Frame.captured`); it stays open.
         queue: how many frames may wait.
 
@@ -75,14 +81,16 @@ class Recorder:
         size: Size,
         rate: Fraction,
         *,
+        source: Path | None = None,
         overwrite: bool = False,
         microphone: Microphone | None = None,
         queue: int = QUEUE,
     ) -> None:
-        check_target(target, None, overwrite=overwrite, suffixes=SUFFIXES)
+        check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
         self.target, self._overwrite = target, overwrite
         self.failed: str | None = None
-        self._temporary = next_free(target.with_name(f".{target.stem}.{os.getpid()}{_UNFINISHED}{target.suffix}"))
+        name = f"{_hidden_stem(target)}{os.getpid()}{_UNFINISHED}{target.suffix}"
+        self._temporary = next_free(target.with_name(name))
         try:
             self._film = _Film(self._temporary, size, rate, microphone)
         except (av.FFmpegError, OSError) as error:

@@ -63,7 +63,9 @@ class Screen(Closing):
             first = next(self._frames)
         except (av.FFmpegError, OSError, ValueError, StopIteration) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise DeviceError(f"screen: cannot be grabbed ({reason}); is the region on the display?") from error
+            raise DeviceError(
+                f"screen: cannot be grabbed ({reason}); is the display there, and the region on it?"
+            ) from error
         self.frame_size = Size(first.width, first.height)
 
     def describe(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..frame import Image
 
 MAX_SIDE = 16384  # pixels
 MAX_PIXELS = 2**26  # of a frame, unless more is allowed: 8192x8192
+_WIDEST_PIXEL = 4  # times its height
 WORKING_PIXELS = 1920 * 1088  # of a frame that goes through a network whole
 
 
@@ -45,6 +47,18 @@ def fit(size: Size, wanted: Size | int | None) -> Size:
         return wanted or size
     scale = wanted / max(size)
     return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
+
+
+def with_square_pixels(size: Size, aspect: Fraction) -> Size:
+    """The size at which a picture is shown whose pixels are `aspect` times as wide as high; no side gets shorter.
+
+    An aspect that no camera has is a mistake in the film, and left alone.
+    """
+    if not 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL:
+        return size
+    if aspect >= 1:
+        return Size(round(size.width * aspect), size.height)
+    return Size(size.width, round(size.height / aspect))
 
 
 def working_size(size: Size, limit_pixels: int = WORKING_PIXELS) -> Size:

@@ -250,6 +250,8 @@ class Watched:
 
         A thread blocked in a driver is left alone; it releases the device when its read returns.
         """
+        if self._closed:  # nor is the thread waited for twice
+            return
         self._closed = True
         self._news.set()
         if (attempt := self._attempt) is not None:
