@@ -233,6 +233,14 @@ def test_hdr_may_become_tagged_sdr_but_not_untagged(tmp_path: Path) -> None:
     assert broken(compare_films(sdr, hdr)) == {"colour"}
 
 
+def test_the_matrix_of_fcc_may_become_the_one_of_bt601(tmp_path: Path) -> None:
+    fcc = tagged(tmp_path / "fcc.mp4", transfer=6, primaries=6, matrix=4)
+    stylize_film(fcc, tmp_path / "out.mp4", load("none"))
+    for after in (fcc, tmp_path / "out.mp4"):
+        assert broken(compare_films(fcc, after, picture=True)) == set()
+    assert broken(compare_films(fcc, tagged(tmp_path / "hd.mp4", transfer=6, primaries=6, matrix=1))) == {"colour"}
+
+
 # The colours
 
 
