@@ -81,7 +81,10 @@ COPY = ("-map", "0", "-c", "copy", "-default_mode", "passthrough", "-avoid_negat
 ENCODE = (*COPY, "-c:v", "libx264", "-fps_mode", "passthrough", "-enc_time_base", "1:1000")
 CHANGES: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "a frame is missing at the end": ((*ENCODE, "-frames:v", "49"), {"frames", "timestamps", "sync at end"}),
-    "every frame is 3 ms late": (("-bsf:v", "setts=pts=PTS+3:dts=DTS+3"), {"timestamps"}),
+    "every frame is 3 ms late": (
+        ("-bsf:v", "setts=pts=PTS+3:dts=DTS+3"),
+        {"timestamps", "sync at start", "sync at end"},
+    ),
     "a frame in the middle is 3 ms late": (("-bsf:v", "setts=pts=PTS+3*eq(N\\,20):dts=DTS"), {"timestamps", "rate"}),
     "times drift": (("-bsf:v", "setts=pts=PTS*1.1:dts=DTS*1.1"), {"timestamps", "duration", "sync at end"}),
     "the picture is smaller": ((*ENCODE, "-vf", "scale=96:54"), {"size"}),
@@ -93,6 +96,7 @@ CHANGES: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the sound's language is another": (("-metadata:s:a", "language=fra"), {"sound"}),
     "sound is late": (("-bsf:a", "setts=ts=TS+60"), {"sync at start", "sync at end"}),
     "sound drifts": (("-bsf:a", "setts=ts=TS*1.05"), {"sync at end"}),
+    "a packet of sound in the middle is late": (("-bsf:a", "setts=ts=TS+200*gt(N\\,30)*lt(N\\,60)"), {"sound"}),
     "the subtitles are lost": (("-map", "-0:s"), {"subtitles"}),
     "subtitles are late": (("-bsf:s", "setts=ts=TS+30"), {"subtitles"}),
     "subtitles are shorter": (("-bsf:s", "setts=duration=DURATION-30"), {"subtitles"}),
@@ -157,6 +161,22 @@ def test_sound_that_had_to_be_encoded_again_may_differ(rich: Path, ffmpeg: Ffmpe
     assert not broken(list(checks.values()))
     assert (checks["sound"].state, checks["sync at start"].state) == ("differs", "same")
     assert "aac -> opus" in checks["sound"].detail
+
+
+def test_sound_of_long_packets_is_at_its_time_too(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film, target = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    inputs = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1", "-f", "lavfi", "-i", "sine=r=48000:d=1")
+    ffmpeg(*inputs, "-c:v", "libx264", "-c:a", "flac", film)  # 96 ms each
+    ffmpeg("-copyts", "-i", film, *COPY, "-bsf:a", "setts=ts=TS+40", target)
+    assert broken(compare_films(film, target)) == {"sync at start", "sync at end"}
+
+
+def test_a_last_packet_of_sound_may_be_shorter_in_one_container(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film, target = tmp_path / "in.mp4", tmp_path / "out.mkv"
+    inputs = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1", "-f", "lavfi", "-i", "sine=r=44100:d=0.99")
+    ffmpeg(*inputs, "-c:v", "libx264", "-c:a", "aac", film)
+    stylize_film(film, target, load("none"))
+    assert broken(compare_films(film, target)) == set()
 
 
 def test_sound_of_a_transport_stream_is_the_same_without_its_packet_heads(ffmpeg: Ffmpeg, tmp_path: Path) -> None:

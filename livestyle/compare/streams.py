@@ -15,7 +15,7 @@ from ..media.streams_tags import OUTDATED
 from .check import Check, check, skipped
 from .facts import Facts
 from .picture import milliseconds, moved_by, tick_of
-from .tracks import Text, Track, heard
+from .tracks import Text, Track, furthest_off, heard, same_packets
 
 _ISO = (".mp4", ".m4v", ".mov")
 _KEPT_BY_MP4 = ("title", "artist", "album", "comment", "genre", "date", "copyright")  # what QuickTime has a name for
@@ -62,6 +62,8 @@ def _sound(a: Facts, b: Facts) -> Check:
         if before.codec == after.codec and before.digest != after.digest:
             detail = f"{before.packets} packets -> {after.packets}, not the same bytes"
             return check("sound", False, f"track {number}: {before.codec}, {detail}")
+        if (late := _late_packet(a, b, before, after)) is not None:
+            return check("sound", False, f"track {number}: {late}")
     again = [f"{before.codec} -> {after.codec}" for before, after in pairs if before.codec != after.codec]
     if again:
         return check("sound", False, f"encoded again: {', '.join(again)}", must=False)
@@ -69,8 +71,18 @@ def _sound(a: Facts, b: Facts) -> Check:
     return check("sound", True, f"{codecs}; {sum(track.packets for track in a.sound)} packets, identical")
 
 
+def _late_packet(a: Facts, b: Facts, before: Track, after: Track) -> str | None:
+    """A packet that is not at its time, in words, though the ends, which have checks of their own, are."""
+    if not (same_packets(before, after) and before.pts and len(before.pts) == len(after.pts)):
+        return None
+    moved, allowed = after.pts[0] * after.tick - before.pts[0] * before.tick, 2 * max(before.tick, after.tick)
+    off, number = furthest_off(before, after, moved)
+    at_end = after.pts[-1] * after.tick - before.pts[-1] * before.tick - moved
+    return f"packet {number} moved by {milliseconds(off)}" if abs(off) > allowed >= abs(at_end) else None
+
+
 def _syncs(a: Facts, b: Facts) -> Iterator[Check]:
-    """Sound against picture, at both ends of the film: within a packet of sound."""
+    """Sound against picture, at both ends of the film: within a tick, or a packet if the packets are others."""
     names = ("sync at start", "sync at end")
     if not (a.sound and b.sound and a.times and b.times):
         why = "there is no sound" if not a.sound else "one of the films has no sound or no timestamps"
@@ -85,15 +97,27 @@ def _syncs(a: Facts, b: Facts) -> Iterator[Check]:
             if moments[0] is None or moments[1] is None:
                 continue
             off = (moments[1] - b.times[at]) - (moments[0] - a.times[at])
-            fits &= abs(off) <= max(before.longest, after.longest) + tick_of(a, b)
+            fits &= abs(off) <= _fineness(before, after) + tick_of(a, b)
             worst = max(worst, off, key=abs)
         yield check(name, fits, f"sound moved by {milliseconds(worst)} against the picture" if worst else "unmoved")
+
+
+def _fineness(before: Track, after: Track) -> Fraction:
+    """How exactly a sound track's ends are known."""
+    if same_packets(before, after):
+        return max(before.tick, after.tick)
+    return max(before.longest, after.longest)
 
 
 def _spans(
     a: Facts, b: Facts, number: int, before: Track, after: Track
 ) -> list[tuple[Fraction | None, Fraction | None]]:
-    """When a track starts and ends in either film: by its packets where they are the same, else by what decodes."""
+    """When a track starts and ends in either film: by its packets where they are the same, else by what decodes.
+
+    The end is the last packet's beginning where all are the same: not every container tells how long that one is.
+    """
+    if same_packets(before, after) and before.pts and after.pts:
+        return [(track.start, track.pts[-1] * track.tick) for track in (before, after)]
     if before.codec == after.codec:
         return [(track.start, track.end) for track in (before, after)]
     return [heard(film.path, number) for film in (a, b)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from array import array
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -27,7 +28,11 @@ _ADTS_SYNC = 0xFFF  # the head AAC packets have in MPEG-TS and lose in mp4 and M
 
 @dataclass
 class Track:
-    """A sound or subtitle track: its codec, its packets in one digest, when it starts and ends in seconds."""
+    """A sound or subtitle track: its codec, its packets in one digest, when it starts and ends in seconds.
+
+    Attributes:
+        pts: of each packet that has one, in ticks; eight bytes a packet are all that grows with the film.
+    """
 
     codec: str
     language: str
@@ -35,6 +40,7 @@ class Track:
     disposition: int
     tick: Fraction
     packets: int = 0
+    pts: array[int] = field(default_factory=lambda: array("q"))
     start: Fraction | None = None
     end: Fraction | None = None
     longest: Fraction = Fraction(0)  # of its packets
@@ -53,6 +59,7 @@ class Track:
         self._hash.update(_payload(packet, self.codec))
         if packet.pts is None:
             return
+        self.pts.append(packet.pts)
         moment, length = packet.pts * self.tick, (packet.duration or 0) * self.tick
         if silent := run_up(packet):
             self._heard_from = moment + Fraction(silent, packet.stream.sample_rate)
@@ -62,6 +69,17 @@ class Track:
         self.start = moment if self.start is None else min(self.start, moment)
         self.end = moment + length if self.end is None else max(self.end, moment + length)
         self.longest = max(self.longest, length)
+
+
+def same_packets(a: Track, b: Track) -> bool:
+    """Whether each packet is the same, whenever it comes."""
+    return (a.codec, a.packets, a.digest) == (b.codec, b.packets, b.digest)
+
+
+def furthest_off(a: Track, b: Track, moved: Fraction) -> tuple[Fraction, int]:
+    """By how many seconds the packet that is furthest from its time is off it, and which that is, from 1 on."""
+    offs = (after * b.tick - before * a.tick - moved for before, after in zip(a.pts, b.pts, strict=False))
+    return max(((off, number) for number, off in enumerate(offs, 1)), key=lambda it: abs(it[0]), default=(Fraction(), 0))
 
 
 def title_of(stream: Stream) -> str:
