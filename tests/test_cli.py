@@ -179,6 +179,11 @@ def test_image_reads_every_mode(mode: str, tmp_path: Path, run_cli: RunCli) -> N
     assert read_image(target).mean() == pytest.approx(128, abs=4)
 
 
+def test_pictures_are_named_by_text_too(tmp_path: Path) -> None:
+    write_image(gradient(8, 8), f"{tmp_path}/a.png")
+    assert_images_close(read_image(f"{tmp_path}/a.png"), gradient(8, 8), levels=0)
+
+
 def test_image_reads_a_large_picture_without_a_word(tmp_path: Path, run_cli: RunCli) -> None:
     Pillow.new("1", (10000, 9000)).save(tmp_path / "in.png")  # Pillow warns from 89 million pixels on
     with warnings.catch_warnings(record=True) as said:
