@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -221,12 +222,20 @@ def _end_tidily_on_signals() -> None:
 def main() -> None:
     """Runs the command line and exits: 0, 2 for usage, 130 for Ctrl-C, 1 for every other failure."""
     _end_tidily_on_signals()
+    _print_anywhere()
     try:
         _run()
     except SystemExit as ending:
         _leave_if_stuck(ending.code)
         raise
     _leave_if_stuck(0)
+
+
+def _print_anywhere() -> None:
+    """What a terminal or a file has no letter for becomes a question mark: the names of painters are no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _leave_if_stuck(code: Any) -> None:
