@@ -260,6 +260,11 @@ def _run() -> None:
         sys.exit(EXIT_FAILURE)
     except BrokenPipeError:
         sys.exit(EXIT_FAILURE)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("livestyle"):
+            raise
+        click.echo(f"error: the module {error.name} is missing: pip install 'livestyle[cpu]'", err=True)
+        sys.exit(EXIT_FAILURE)
     except OSError as error:  # what the system refuses outright, such as a name of 300 letters
         click.echo(f"error: {error.filename or 'the system'}: {error.strerror or error}", err=True)
         sys.exit(EXIT_FAILURE)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -234,3 +236,11 @@ def test_a_picture_of_an_unknown_kind_is_not_written(name: str, tmp_path: Path) 
     with pytest.raises(InputError, match="uint8 RGB"):
         write_image(gradient(8, 8) / 255, tmp_path / "picture.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_that_is_missing_is_one_line() -> None:
+    hidden = "import sys; sys.modules['av'] = None; from livestyle.cli import main; main()"
+    program = [sys.executable, "-c", hidden, "compare", "a", "b"]
+    outcome = subprocess.run(program, check=False, capture_output=True, text=True)
+    assert outcome.returncode == 1
+    assert outcome.stderr == "error: the module av is missing: pip install 'livestyle[cpu]'\n"
