@@ -385,6 +385,16 @@ def test_other_colours_are_seen_only_if_asked_for(rich: Path, ffmpeg: Ffmpeg, tm
     assert broken(compare_films(rich, tmp_path / "out.mkv", picture=True)) == {"picture"}
 
 
+def test_a_picture_of_many_small_colours_may_share_them_in_420(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    """A dithered gif holds red beside black: four pixels with one colour between them are darker than that."""
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x90:r=10:d=0.4", tmp_path / "in.gif")
+    stylize_film(tmp_path / "in.gif", tmp_path / "out.mkv", load("none"))
+    assert broken(compare_films(tmp_path / "in.gif", tmp_path / "out.mkv", picture=True)) == set()
+    options = ("-vf", "lutrgb=b='clip(val+16,0,255)',format=yuv420p", "-color_range", "tv", "-colorspace", "smpte170m")
+    ffmpeg("-copyts", "-i", tmp_path / "out.mkv", *ENCODE, *options, tmp_path / "blue.mkv")
+    assert "picture" in broken(compare_films(tmp_path / "in.gif", tmp_path / "blue.mkv", picture=True))
+
+
 def test_one_wrong_frame_is_seen_if_it_is_looked_at(rich: Path, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     ffmpeg("-copyts", "-i", rich, *ENCODE, "-vf", "negate=enable='eq(n,49)'", tmp_path / "out.mkv")
     for samples, seen in ((1, set()), (2, {"picture"})):  # the first; the first and the last
