@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -220,12 +221,20 @@ def _end_tidily_on_signals() -> None:
 def main() -> None:
     """Runs the command line and exits: 0, 2 for usage, 130 for Ctrl-C, 1 for every other failure."""
     _end_tidily_on_signals()
+    _print_anywhere()
     try:
         _run()
     except SystemExit as ending:
         _leave_if_stuck(ending.code)
         raise
     _leave_if_stuck(0)
+
+
+def _print_anywhere() -> None:
+    """What a terminal or a file has no letter for becomes a question mark: the names of painters are no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _leave_if_stuck(code: Any) -> None:
@@ -265,6 +274,11 @@ def _run() -> None:
         click.echo(f"error: {' '.join(str(error).split()).translate(_CONTROLS)}", err=True)
         sys.exit(EXIT_FAILURE)
     except BrokenPipeError:
+        sys.exit(EXIT_FAILURE)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("livestyle"):
+            raise
+        click.echo(f"error: the module {error.name} is missing: pip install 'livestyle[cpu]'", err=True)
         sys.exit(EXIT_FAILURE)
     except OSError as error:  # what the system refuses outright, such as a name of 300 letters
         click.echo(f"error: {error.filename or 'the system'}: {error.strerror or error}", err=True)

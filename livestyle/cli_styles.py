@@ -41,11 +41,11 @@ def styles(context: click.Context, as_json: bool, page: Path | None, overwrite: 
 def _print_table() -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from .styles import own, shipped
 
-    table = Table("style", "painter", "painting", "year", "network")
+    table = Table(Column("style", no_wrap=True), "painter", "painting", "year", "network")
     for style in shipped().values():
         table.add_row(style.name, style.painter, style.painting, str(style.year), style.network)
     for name, path in own().items():

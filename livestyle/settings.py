@@ -54,8 +54,10 @@ def load_settings(group: click.Group, *, only: str | None = None) -> dict[str, A
     Raises InputError, one line with the file and the key, for what cannot be used.
     """
     file = settings_file()
-    if not file.is_file():
+    if not file.exists():
         return {}
+    if not file.is_file():  # a pipe would be waited for
+        raise InputError(f"{file}: no file; put it aside, and write settings into a file of that name")
     table = _read(file)
     options = {name: dict(_options(command)) for name, command in group.commands.items()}
     _check_keys(file, table, options)
@@ -83,6 +85,8 @@ def _read(file: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+    except RecursionError as error:
+        raise InputError(f"{file}: lists in lists without end; write settings as key = value") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not UTF-8 text; save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
@@ -109,6 +113,8 @@ def _check_keys(file: Path, table: Mapping[str, Any], options: Mapping[str, Mapp
             for inner in value:
                 if _word(inner) not in options[key]:
                     raise InputError(f"{file}: [{key}] has no option '{inner}'; {_near(inner, options[key])}")
+        elif key in options:
+            raise InputError(f"{file}: '{key}' is a command; write its options below a line [{key}]")
         elif _word(key) not in everywhere:
             raise InputError(f"{file}: no command has an option '{key}'; {_near(key, everywhere)}")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -179,6 +181,11 @@ def test_image_reads_every_mode(mode: str, tmp_path: Path, run_cli: RunCli) -> N
     assert read_image(target).mean() == pytest.approx(128, abs=4)
 
 
+def test_pictures_are_named_by_text_too(tmp_path: Path) -> None:
+    write_image(gradient(8, 8), f"{tmp_path}/a.png")
+    assert_images_close(read_image(f"{tmp_path}/a.png"), gradient(8, 8), levels=0)
+
+
 def test_image_reads_a_large_picture_without_a_word(tmp_path: Path, run_cli: RunCli) -> None:
     Pillow.new("1", (10000, 9000)).save(tmp_path / "in.png")  # Pillow warns from 89 million pixels on
     with warnings.catch_warnings(record=True) as said:
@@ -244,3 +251,11 @@ def test_a_picture_of_an_unknown_kind_is_not_written(name: str, tmp_path: Path) 
     with pytest.raises(InputError, match="uint8 RGB"):
         write_image(gradient(8, 8) / 255, tmp_path / "picture.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_that_is_missing_is_one_line() -> None:
+    hidden = "import sys; sys.modules['av'] = None; from livestyle.cli import main; main()"
+    program = [sys.executable, "-c", hidden, "compare", "a", "b"]
+    outcome = subprocess.run(program, check=False, capture_output=True, text=True)
+    assert outcome.returncode == 1
+    assert outcome.stderr == "error: the module av is missing: pip install 'livestyle[cpu]'\n"

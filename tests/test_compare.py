@@ -15,6 +15,7 @@ import pytest
 from av.video.reformatter import Interpolation
 from click.testing import CliRunner
 from conftest import MakeFilm
+from test_streams_subtitles import with_pictures_for_subtitles
 
 from livestyle import InputError, load, stylize_film
 from livestyle.cli_compare import compare
@@ -81,7 +82,10 @@ COPY = ("-map", "0", "-c", "copy", "-default_mode", "passthrough", "-avoid_negat
 ENCODE = (*COPY, "-c:v", "libx264", "-fps_mode", "passthrough", "-enc_time_base", "1:1000")
 CHANGES: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "a frame is missing at the end": ((*ENCODE, "-frames:v", "49"), {"frames", "timestamps", "sync at end"}),
-    "every frame is 3 ms late": (("-bsf:v", "setts=pts=PTS+3:dts=DTS+3"), {"timestamps"}),
+    "every frame is 3 ms late": (
+        ("-bsf:v", "setts=pts=PTS+3:dts=DTS+3"),
+        {"timestamps", "sync at start", "sync at end"},
+    ),
     "a frame in the middle is 3 ms late": (("-bsf:v", "setts=pts=PTS+3*eq(N\\,20):dts=DTS"), {"timestamps", "rate"}),
     "times drift": (("-bsf:v", "setts=pts=PTS*1.1:dts=DTS*1.1"), {"timestamps", "duration", "sync at end"}),
     "the picture is smaller": ((*ENCODE, "-vf", "scale=96:54"), {"size"}),
@@ -90,9 +94,11 @@ CHANGES: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the transfer is not told": (("-bsf:v", "h264_metadata=transfer_characteristics=2"), {"colour"}),
     "the sound is lost": (("-map", "-0:a"), {"sound"}),
     "the sound is encoded again by its codec": (("-c:a", "aac", "-b:a", "48k"), {"sound"}),
+    "the sound is encoded again though it fits": (("-c:a", "libopus"), {"sound"}),
     "the sound's language is another": (("-metadata:s:a", "language=fra"), {"sound"}),
     "sound is late": (("-bsf:a", "setts=ts=TS+60"), {"sync at start", "sync at end"}),
     "sound drifts": (("-bsf:a", "setts=ts=TS*1.05"), {"sync at end"}),
+    "a packet of sound in the middle is late": (("-bsf:a", "setts=ts=TS+200*gt(N\\,30)*lt(N\\,60)"), {"sound"}),
     "the subtitles are lost": (("-map", "-0:s"), {"subtitles"}),
     "subtitles are late": (("-bsf:s", "setts=ts=TS+30"), {"subtitles"}),
     "subtitles are shorter": (("-bsf:s", "setts=duration=DURATION-30"), {"subtitles"}),
@@ -151,12 +157,91 @@ def test_what_an_mp4_cannot_hold_may_differ(rich: Path, ffmpeg: Ffmpeg, tmp_path
     assert "subrip -> mov_text" in checks["subtitles"].detail
 
 
-def test_sound_that_had_to_be_encoded_again_may_differ(rich: Path, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
-    ffmpeg("-copyts", "-i", rich, *COPY, "-c:a", "libopus", tmp_path / "out.mkv")
-    checks = {check.name: check for check in compare_films(rich, tmp_path / "out.mkv")}
+SMALL = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=0.6", "-f", "lavfi", "-i", "sine=r=48000:d=0.6")
+
+
+def test_sound_may_be_encoded_again_where_its_codec_does_not_fit(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film, target, mono = tmp_path / "in.mkv", tmp_path / "out.webm", tmp_path / "mono.webm"
+    ffmpeg(*SMALL, "-c:v", "libx264", "-c:a", "aac", "-ac", "2", film)
+    stylize_film(film, target, load("none"))
+    checks = {check.name: check for check in compare_films(film, target)}
     assert not broken(list(checks.values()))
     assert (checks["sound"].state, checks["sync at start"].state) == ("differs", "same")
     assert "aac -> opus" in checks["sound"].detail
+    ffmpeg("-copyts", "-i", target, *COPY, "-c:a", "libopus", "-ac", "1", mono)
+    assert broken(compare_films(film, mono)) == {"sound"}
+
+
+def test_a_track_without_a_packet_is_none(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film = tmp_path / "in.mkv"
+    ffmpeg(*SMALL, "-c:v", "libx264", "-c:a", "aac", "-bsf:a", "noise=drop=1", film)
+    stylize_film(film, tmp_path / "out.mp4", load("none"))
+    assert broken(compare_films(film, tmp_path / "out.mp4")) == set()
+
+
+def test_a_language_that_a_mov_has_no_code_for_may_be_lost(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    for language, lost in (("gsw", set()), ("fra", {"sound"})):
+        ffmpeg(*SMALL, "-c:v", "libx264", "-c:a", "aac", "-metadata:s:a", f"language={language}", tmp_path / "in.mkv")
+        stylize_film(tmp_path / "in.mkv", tmp_path / "out.mov", load("none"), overwrite=True)
+        assert broken(compare_films(tmp_path / "in.mkv", tmp_path / "out.mov")) == set()
+        bare = ("-map_metadata", "-1", "-metadata:s:a", "language=", "-movflags", "+faststart", tmp_path / "bare.mov")
+        ffmpeg("-i", tmp_path / "out.mov", "-c", "copy", *bare)
+        assert broken(compare_films(tmp_path / "in.mkv", tmp_path / "bare.mov")) == lost
+
+
+def test_titles_and_marks_that_an_mp4_has_room_for_are_asked_of_it(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film, target = tmp_path / "in.mkv", tmp_path / "out.mp4"
+    ffmpeg(*SMALL, "-c:v", "libx264", "-c:a", "aac", "-metadata:s:a", "title=B", "-disposition:a", "comment", film)
+    stylize_film(film, target, load("none"))
+    assert broken(compare_films(film, target)) == set()
+    for lost, option in (("metadata", "-metadata:s:a:0=title="), ("flags", "-disposition:a:0=default")):
+        name, _, value = option.partition("=")
+        kept = ("-metadata:s:a", "title=B") if lost != "metadata" else ()
+        ffmpeg("-i", target, "-c", "copy", *kept, name, value, "-movflags", "+faststart", tmp_path / "other.mp4")
+        assert broken(compare_films(film, tmp_path / "other.mp4")) == {lost}
+
+
+def test_a_title_that_the_film_had_elsewhere_is_no_loss(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film = tmp_path / "in.mp4"
+    ffmpeg(*SMALL, "-c:v", "libx264", "-c:a", "aac", "-metadata:s:a", "handler_name=Commentary", film)
+    stylize_film(film, tmp_path / "out.mkv", load("none"))
+    assert broken(compare_films(film, tmp_path / "out.mkv")) == set()
+
+
+def test_a_mark_that_follows_from_another_need_not_be_told(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film, two = tmp_path / "in.ts", ("-map", "0:v", "-map", "1:a", "-map", "1:a")
+    ffmpeg(*SMALL, *two, "-c:v", "libx264", "-c:a", "mp2", "-metadata:s:a", "language=eng", "-disposition:a:1",
+           "visual_impaired", film)  # fmt: skip
+    stylize_film(film, tmp_path / "out.mkv", load("none"))
+    assert broken(compare_films(film, tmp_path / "out.mkv")) == set()
+
+
+def test_subtitles_of_pictures_may_be_left_out_of_an_mp4_but_come_at_their_times(
+    make_film: MakeFilm, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film = with_pictures_for_subtitles(make_film("plain.mkv"), tmp_path / "in.mkv")
+    for name in ("out.mp4", "out.mkv"):
+        stylize_film(film, tmp_path / name, load("none"))
+        assert broken(compare_films(film, tmp_path / name)) == set()
+    for change in (("-bsf:s", "setts=ts=TS+50"), ("-map", "-0:s")):
+        ffmpeg("-copyts", "-i", tmp_path / "out.mkv", *COPY, *change, tmp_path / "other.mkv")
+        assert broken(compare_films(film, tmp_path / "other.mkv")) == {"subtitles"}
+
+
+def test_sound_of_long_packets_is_at_its_time_too(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film, target = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    inputs = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1", "-f", "lavfi", "-i", "sine=r=48000:d=1")
+    ffmpeg(*inputs, "-c:v", "libx264", "-c:a", "flac", film)  # 96 ms each
+    ffmpeg("-copyts", "-i", film, *COPY, "-bsf:a", "setts=ts=TS+40", target)
+    assert broken(compare_films(film, target)) == {"sync at start", "sync at end"}
+
+
+def test_a_last_packet_of_sound_may_be_shorter_in_one_container(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film, target = tmp_path / "in.mp4", tmp_path / "out.mkv"
+    inputs = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1", "-f", "lavfi", "-i", "sine=r=44100:d=0.99")
+    ffmpeg(*inputs, "-c:v", "libx264", "-c:a", "aac", film)
+    stylize_film(film, target, load("none"))
+    assert broken(compare_films(film, target)) == set()
 
 
 def test_sound_of_a_transport_stream_is_the_same_without_its_packet_heads(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
@@ -178,6 +263,15 @@ def test_a_cover_must_go_over(make_film: MakeFilm, ffmpeg: Ffmpeg, tmp_path: Pat
     assert states(compare_films(tmp_path / "red.mp4", tmp_path / "red.mp4"))["cover"] == "same"
     for other in ("blue.mp4", "bare.mp4"):
         assert broken(compare_films(tmp_path / "red.mp4", tmp_path / other)) == {"cover"}
+
+
+def test_a_cover_that_an_mp4_has_no_room_for_may_be_lost(make_film: MakeFilm, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    ffmpeg("-f", "lavfi", "-i", "color=red:s=32x32", "-frames:v", "1", tmp_path / "cover.gif")
+    attached = ("-attach", tmp_path / "cover.gif", "-metadata:s:t", "mimetype=image/gif", tmp_path / "in.mkv")
+    ffmpeg("-i", make_film(), "-c", "copy", *attached)
+    for name in ("out.mp4", "out.mkv"):
+        stylize_film(tmp_path / "in.mkv", tmp_path / name, load("none"))
+        assert broken(compare_films(tmp_path / "in.mkv", tmp_path / name)) == set()
 
 
 def test_an_mp4_that_cannot_be_played_while_it_loads_is_seen(make_film: MakeFilm, tmp_path: Path) -> None:
@@ -233,6 +327,14 @@ def test_hdr_may_become_tagged_sdr_but_not_untagged(tmp_path: Path) -> None:
     assert broken(compare_films(sdr, hdr)) == {"colour"}
 
 
+def test_the_matrix_of_fcc_may_become_the_one_of_bt601(tmp_path: Path) -> None:
+    fcc = tagged(tmp_path / "fcc.mp4", transfer=6, primaries=6, matrix=4)
+    stylize_film(fcc, tmp_path / "out.mp4", load("none"))
+    for after in (fcc, tmp_path / "out.mp4"):
+        assert broken(compare_films(fcc, after, picture=True)) == set()
+    assert broken(compare_films(fcc, tagged(tmp_path / "hd.mp4", transfer=6, primaries=6, matrix=1))) == {"colour"}
+
+
 # The colours
 
 
@@ -281,6 +383,16 @@ def test_other_colours_are_seen_only_if_asked_for(rich: Path, ffmpeg: Ffmpeg, tm
     ffmpeg("-copyts", "-i", rich, *ENCODE, "-vf", "eq=brightness=0.04", tmp_path / "out.mkv")
     assert broken(compare_films(rich, tmp_path / "out.mkv")) == set()
     assert broken(compare_films(rich, tmp_path / "out.mkv", picture=True)) == {"picture"}
+
+
+def test_a_picture_of_many_small_colours_may_share_them_in_420(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    """A dithered gif holds red beside black: four pixels with one colour between them are darker than that."""
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x90:r=10:d=0.4", tmp_path / "in.gif")
+    stylize_film(tmp_path / "in.gif", tmp_path / "out.mkv", load("none"))
+    assert broken(compare_films(tmp_path / "in.gif", tmp_path / "out.mkv", picture=True)) == set()
+    options = ("-vf", "lutrgb=b='clip(val+16,0,255)',format=yuv420p", "-color_range", "tv", "-colorspace", "smpte170m")
+    ffmpeg("-copyts", "-i", tmp_path / "out.mkv", *ENCODE, *options, tmp_path / "blue.mkv")
+    assert "picture" in broken(compare_films(tmp_path / "in.gif", tmp_path / "blue.mkv", picture=True))
 
 
 def test_one_wrong_frame_is_seen_if_it_is_looked_at(rich: Path, ffmpeg: Ffmpeg, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import RunCli
+from handmade import RED, one_style_model, save
 
 import livestyle
 from livestyle.styles import own
@@ -79,6 +80,18 @@ def test_a_file_that_fails_the_checks_is_not_added(run_cli: RunCli, tmp_path: Pa
     (tmp_path / "bad.onnx").write_bytes(LITE.read_bytes()[:5000])
     refused = run_cli("styles", "add", tmp_path / "bad.onnx")
     assert refused.code == 1 and "damaged" in refused.err[0] and own() == {}
+
+
+def test_a_file_that_passes_the_checks_but_does_not_run_is_not_added(run_cli: RunCli, tmp_path: Path) -> None:
+    unloadable, unrunnable = one_style_model(RED), one_style_model(RED)
+    unloadable.graph.node[1].input[0] = "nowhere"
+    unrunnable.graph.node[-1].input[0] = "colour"  # one number of each, not a picture
+    for model, reason in ((unloadable, "onnxruntime cannot load it"), (unrunnable, "of (64, 64, 3)")):
+        file = save(model, tmp_path / "bad.onnx")
+        refused = run_cli("styles", "add", file)
+        assert refused.code == 1 and len(refused.err) == 1 and own() == {}
+        assert refused.err[0].startswith(f"error: {file}: ") and reason in refused.err[0]
+    assert run_cli("styles", "add", save(one_style_model(RED), tmp_path / "good.onnx")).code == 0
 
 
 @pytest.mark.parametrize(("name", "reason"), [("starry", "comes with livestyle"), ("nine", "did you mean 'mine'")])

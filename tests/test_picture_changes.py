@@ -222,6 +222,16 @@ def test_opening_a_film_decodes_no_bomb_to_learn_its_format(tmp_path: Path) -> N
         FilmReader(tmp_path / "in.png", max_pixels=3999 * 4000)
 
 
+def test_an_animated_webp_is_refused_by_its_name(tmp_path: Path) -> None:
+    frames = [Pillow.new("RGB", (64, 48), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "in.webp", save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match=r"in.webp: an animated WebP, which FFmpeg does not read; [^-]*$"):
+        FilmReader(tmp_path / "in.webp")
+    frames[0].save(tmp_path / "still.webp")
+    with FilmReader(tmp_path / "still.webp") as reader:
+        assert len(list(reader)) == 1
+
+
 @given(width=st.integers(1, 16384), height=st.integers(1, 16384), limit=st.integers(1, 2**22))
 def test_the_working_size_keeps_the_shape_within_the_limit(width: int, height: int, limit: int) -> None:
     size = Size(width, height)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +172,9 @@ def test_all_commands_are_loaded_unless_one_is_named(home: Path) -> None:
         ("[cam]\nadd = [['a']]", "[cam] add = ['a']: write what --add takes"),
         ("[cam.style]\na = 1", "[cam] style = {'a': 1}: write what --style takes"),
         ("[style]\na = 1", "no command [style]; there are bench, cam, doctor"),
-        ("cam = 1", "no command has an option 'cam'"),
+        ("cam = 1", "'cam' is a command; write its options below a line [cam]"),
+        ("[[cam]]\nstyle = 'wave'", "'cam' is a command; write its options below a line [cam]"),
+        (f"style = {'[' * 9999}", "lists in lists without end"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_file(text: str, said: str, home: Path) -> None:
@@ -193,6 +197,12 @@ def test_broken_toml_is_told_with_its_line(text: str, line: str, home: Path) -> 
 def test_a_file_that_is_not_text_is_told(home: Path) -> None:
     (home / "config.toml").write_bytes(b"\xff\xfe\x00")
     assert "not UTF-8 text" in complaint()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_told_and_not_waited_for(make: Callable[[Path], None], home: Path) -> None:
+    make(home / "config.toml")
+    assert complaint().startswith(f"{home / 'config.toml'}: no file")
 
 
 def test_a_wrong_value_for_another_command_does_not_stand_in_the_way(home: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -120,3 +123,17 @@ def test_own_styles_are_found_in_the_users_folder(tmp_path: Path, monkeypatch: p
     assert list(own()) == ["mine"]
     artifact, code = find("mine")
     assert code is not None and (code == next(iter(artifact.codes.values()))).all()
+
+
+def test_the_table_is_shown_where_there_are_no_letters_for_its_names() -> None:
+    program = [sys.executable, "-m", "livestyle.cli", "styles"]
+    listed = subprocess.run(program, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=True)
+    assert b"C?zanne" in listed.stdout and listed.stderr == b""
+
+
+def test_names_are_whole_in_a_narrow_table() -> None:
+    program = [sys.executable, "-m", "livestyle.cli", "styles"]
+    listed = subprocess.run(
+        program, env=os.environ | {"COLUMNS": "50", "PYTHONIOENCODING": "utf-8"}, capture_output=True, check=True
+    )
+    assert "│ starry-johnson │" in listed.stdout.decode()

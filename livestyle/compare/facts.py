@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import AttachmentStream
+from av.stream import AttachmentStream, Stream
 
 from ..errors import InputError
 from ..media.decoder import PictureCodec
@@ -23,7 +23,7 @@ from ..media.packets import film_packets, packets_of
 from ..media.reader import open_film
 from ..media.sequence import Pictures, is_sequence, pictures_of
 from ..media.size import Size
-from ..media.streams_roles import is_cover, main_video
+from ..media.streams_roles import codec_name, is_cover, main_video
 from .tracks import Track, hear, title_of, track_of
 
 
@@ -36,7 +36,8 @@ class Facts:
         untimed, damaged: frames without a timestamp, packets that did not decode.
         size, sample_aspect: of the picture as coded; `orientation` makes it upright.
         matrix, full_range, primaries, transfer: H.273 numbers; 2 is unspecified.
-        covers: digests of the attached pictures; `attachments`: names and digests.
+        covers: codecs and digests of the attached pictures; `attachments`: names and digests.
+        sound, subtitles: the tracks with something in them.
     """
 
     path: Path
@@ -61,7 +62,7 @@ class Facts:
     transfer: int = 2
     sound: list[Track] = field(default_factory=list)
     subtitles: list[Track] = field(default_factory=list)
-    covers: list[str] = field(default_factory=list)
+    covers: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, frame: av.VideoFrame) -> None:
         """Counts a decoded frame in."""
@@ -135,9 +136,7 @@ def _of_film(path: Path) -> Facts:
         tracks = {
             stream.index: track_of(stream) for stream in container.streams if stream.type in ("audio", "subtitle")
         }
-        facts.sound = [tracks[stream.index] for stream in container.streams.audio]
-        facts.subtitles = [tracks[stream.index] for stream in container.streams.subtitles]
-        covers = {stream.index for stream in container.streams.video if is_cover(stream)}
+        covers = {stream.index: codec_name(stream) for stream in container.streams.video if is_cover(stream)}
         codec = PictureCodec(video)
         chosen = [container.streams[index] for index in (video.index, *tracks, *covers)]
         for packet in film_packets(container, chosen, video, facts.count_damage):
@@ -145,10 +144,16 @@ def _of_film(path: Path) -> Facts:
                 for frame in frames_of(packet, codec, facts.count_damage):
                     facts.add(frame)
             elif packet.size and packet.stream_index in covers:
-                facts.covers.append(hashlib.sha256(bytes(packet)).hexdigest())
+                facts.covers.append((covers[packet.stream_index], hashlib.sha256(bytes(packet)).hexdigest()))
             elif packet.size:
                 hear(packet, tracks[packet.stream_index])
+        facts.sound = _filled(tracks, container.streams.audio)
+        facts.subtitles = _filled(tracks, container.streams.subtitles)
     return facts
+
+
+def _filled(tracks: dict[int, Track], streams: Sequence[Stream]) -> list[Track]:
+    return [tracks[stream.index] for stream in streams if tracks[stream.index].packets]
 
 
 def the_video(container: InputContainer, path: Path) -> av.VideoStream:

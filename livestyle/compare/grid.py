@@ -42,7 +42,8 @@ def colour_check(a: Facts, b: Facts, samples: int) -> Check:
     # What was added to make a side even is not compared.
     shown = (a.size, b.orientation.shown(a.upright) if is_padded(a.upright, b.upright) else b.size)
     worst, at, compared = 0.0, 0, 0
-    pairs = zip(*(grids(film, chosen, crop, grid) for film, crop in zip((a, b), shown, strict=True)), strict=False)
+    share = _shared_by(b) == 2 and _shared_by(a) == 1
+    pairs = zip(grids(a, chosen, shown[0], grid, share=share), grids(b, chosen, shown[1], grid), strict=False)
     for index, (before, after) in zip(chosen, pairs, strict=False):
         if before is not None and after is not None:
             off, compared = float(np.abs(before - after).max()), compared + 1
@@ -52,7 +53,12 @@ def colour_check(a: Facts, b: Facts, samples: int) -> Check:
     return check("picture", worst <= LEVELS, detail, must=not of_256_colours)
 
 
-def grids(film: Facts, chosen: list[int], crop: Size, grid: Size) -> Iterator[Means | None]:
+def _shared_by(film: Facts) -> int:
+    """How many pixels, one beside the other, have one colour."""
+    return 2 // av.VideoFormat(film.format).chroma_width(2)
+
+
+def grids(film: Facts, chosen: list[int], crop: Size, grid: Size, *, share: bool = False) -> Iterator[Means | None]:
     """The chosen frames' mean colours, upright and deinterlaced; `crop` is what counts of the picture as coded.
 
     None for a frame of another size than the first: what is in a cell of it depends on how it is scaled.
@@ -63,7 +69,7 @@ def grids(film: Facts, chosen: list[int], crop: Size, grid: Size) -> Iterator[Me
             orientation = orientation_of(frame) if is_sequence(film.path) else film.orientation
             if orientation.shown(Size(frame.width, frame.height)) == film.upright:
                 counts = orientation.shown(film.orientation.shown(crop))
-                means: Any = mean_colours(frame, counts, orientation.shown(grid))
+                means: Any = mean_colours(frame, counts, orientation.shown(grid), share=share)
                 yield np.asarray(orientation.apply(means), np.float64)
             else:
                 yield None
@@ -73,8 +79,8 @@ def _ignore(what: str) -> None:
     pass
 
 
-def mean_colours(frame: av.VideoFrame, crop: Size, grid: Size) -> Means:
-    """Mean RGB in each cell, over black where it is transparent.
+def mean_colours(frame: av.VideoFrame, crop: Size, grid: Size, *, share: bool = False) -> Means:
+    """Mean RGB in each cell, over black where it is transparent; with `share` as if four pixels had one colour.
 
     By H.273's formulas and not by the scaler that livestyle uses, whose mistakes both films would share.
     """
@@ -83,7 +89,9 @@ def mean_colours(frame: av.VideoFrame, crop: Size, grid: Size) -> Means:
     down, across = _cuts(height, grid.height), _cuts(width, grid.width)
     means = []
     for top, bottom in pairwise(down):  # a row of cells at a time: large frames would fill the memory
-        rgb = _rgb(frame, np.arange(top, bottom), np.arange(width))
+        first, last = (top - top % 2, min(bottom + bottom % 2, height)) if share else (top, bottom)
+        rgb = _rgb(frame, np.arange(first, last), np.arange(width))
+        rgb = _shared(rgb)[top - first : bottom - first] if share else rgb
         means.append(
             np.add.reduceat(rgb.sum(axis=0), across[:-1], axis=0) / ((bottom - top) * np.diff(across)[:, None])
         )
@@ -122,6 +130,23 @@ def _rgb(frame: av.VideoFrame, rows: Pixels, columns: Pixels) -> Means:
     green = (y - kr * red - kb * blue) / (1 - kr - kb)
     rgb = np.clip(np.stack([red, green, blue], axis=2), 0, 1)
     return rgb * (planes[3] / top)[..., None] if len(planes) == 4 else rgb
+
+
+def _shared(rgb: Means) -> Means:
+    """The picture as 4:2:0 holds it: of the means of four, what is too bright or too dark for RGB is lost."""
+    kr, kb = _KR_KB_601
+    y = rgb @ np.array([kr, 1 - kr - kb, kb])
+    red, blue = (_halved(rgb[..., at] - y) for at in (0, 2))
+    green = y - (kr * red + kb * blue) / (1 - kr - kb)
+    return np.asarray(np.clip(np.stack([y + red, green, y + blue], axis=2), 0, 1))
+
+
+def _halved(colour: Means) -> Means:
+    """The mean of each four, in the place of each of them."""
+    height, width = colour.shape
+    even = np.pad(colour, ((0, height % 2), (0, width % 2)), mode="edge")
+    means = even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2).mean(axis=(1, 3))
+    return np.asarray(means.repeat(2, axis=0).repeat(2, axis=1)[:height, :width])
 
 
 def _weights(frame: av.VideoFrame) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from .check import Check, check, skipped
 from .facts import Facts
 
 _UNSPECIFIED, _RGB, _BT601 = 2, 0, (5, 6)  # H.273; the two of bt601 are the same numbers
+_FCC = 4  # a matrix
 _GIF_GAP = Fraction(1, 50)  # seconds
 HDR = {16: "PQ", 18: "HLG"}  # transfer functions
 _NAMES = {1: "bt709", 4: "bt470m", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020c", 13: "srgb"}
@@ -151,9 +152,14 @@ def _colour(a: Facts, b: Facts) -> Check:
         return check("colour", False, f"{detail}; {how}", must=not tagged)
     kept = all(
         before in (_UNSPECIFIED, _RGB) or before == after or (before in _BT601 and after in _BT601)
-        for before, after in ((a.matrix, b.matrix), (a.primaries, b.primaries), (a.transfer, b.transfer))
+        for before, after in ((_matrix(a), _matrix(b)), (a.primaries, b.primaries), (a.transfer, b.transfer))
     )
     return check("colour", kept, detail)
+
+
+def _matrix(film: Facts) -> int:
+    """Its number; for FCC's that of bt601, which differs by a thousandth and is what a render is tagged with."""
+    return _BT601[0] if film.matrix == _FCC else film.matrix
 
 
 def _tags(film: Facts) -> str:

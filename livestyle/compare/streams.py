@@ -10,23 +10,19 @@ from pathlib import Path
 
 from av.stream import Disposition
 
-from ..media.languages import three_letters
-from ..media.streams_tags import OUTDATED
+from ..media.streams import MP4_COVERS
+from ..media.streams_tags import OUTDATED, marks_in, own_marks
 from .check import Check, check, skipped
 from .facts import Facts
-from .picture import milliseconds, moved_by, tick_of
-from .tracks import Text, Track, heard
+from .picture import milliseconds, moved_by
+from .room import fits, kind_of
+from .sound import lost_language, sound_check, sync_checks
+from .tracks import Text, Track, furthest_off, same_packets
 
 _ISO = (".mp4", ".m4v", ".mov")
 _KEPT_BY_MP4 = ("title", "artist", "album", "comment", "genre", "date", "copyright")  # what QuickTime has a name for
 _WORD_TICK = Fraction(1, 100)  # ASS's, the coarsest of the text formats
 _CHAPTER_TICK = Fraction(1, 1000)
-# ISO 639-2 has two codes for some languages, and Matroska wants the other ones.
-_TWINS = {
-    **{"alb": "sqi", "arm": "hye", "baq": "eus", "bur": "mya", "chi": "zho", "cze": "ces", "dut": "nld"},
-    **{"fre": "fra", "geo": "kat", "ger": "deu", "gre": "ell", "ice": "isl", "mac": "mkd", "mao": "mri"},
-    **{"may": "msa", "per": "fas", "rum": "ron", "slo": "slk", "tib": "bod", "wel": "cym"},
-}
 
 
 def stream_checks(a: Facts, b: Facts) -> Iterator[Check]:
@@ -34,81 +30,33 @@ def stream_checks(a: Facts, b: Facts) -> Iterator[Check]:
     if b.only_pictures:
         yield skipped("all else", "such files hold pictures only")
         return
-    yield _sound(a, b)
-    yield from _syncs(a, b)
+    yield sound_check(a, b)
+    yield from sync_checks(a, b)
     yield _subtitles(a, b)
     yield _chapters(a, b)
-    yield _same_things("cover", a.covers, b.covers, must=b.path.suffix.lower() in (".mp4", ".m4v", ".mkv"))
+    yield _covers(a, b)
     yield _same_things("attachments", a.attachments, b.attachments, must=b.path.suffix.lower() == ".mkv")
     yield _metadata(a, b)
     yield _dispositions(a, b)
     yield _faststart(b.path)
 
 
-def _language(track: Track) -> str:
-    language = three_letters(track.language)
-    return _TWINS.get(language, language)
-
-
-def _sound(a: Facts, b: Facts) -> Check:
-    if not a.sound and not b.sound:
-        return skipped("sound", "there is none")
-    if len(a.sound) != len(b.sound):
-        return check("sound", False, f"{len(a.sound)} tracks -> {len(b.sound)}")
-    pairs = list(zip(a.sound, b.sound, strict=True))
-    for number, (before, after) in enumerate(pairs, 1):
-        if _language(before) != _language(after):
-            return check("sound", False, f"track {number}: language {before.language} -> {after.language}")
-        if before.codec == after.codec and before.digest != after.digest:
-            detail = f"{before.packets} packets -> {after.packets}, not the same bytes"
-            return check("sound", False, f"track {number}: {before.codec}, {detail}")
-    again = [f"{before.codec} -> {after.codec}" for before, after in pairs if before.codec != after.codec]
-    if again:
-        return check("sound", False, f"encoded again: {', '.join(again)}", must=False)
-    codecs = ", ".join(f"{track.codec} {track.language}" for track in a.sound)
-    return check("sound", True, f"{codecs}; {sum(track.packets for track in a.sound)} packets, identical")
-
-
-def _syncs(a: Facts, b: Facts) -> Iterator[Check]:
-    """Sound against picture, at both ends of the film: within a packet of sound."""
-    names = ("sync at start", "sync at end")
-    if not (a.sound and b.sound and a.times and b.times):
-        why = "there is no sound" if not a.sound else "one of the films has no sound or no timestamps"
-        yield from (skipped(name, why) for name in names)
-        return
-    pairs = list(zip(a.sound, b.sound, strict=False))
-    spans = [_spans(a, b, number, *pair) for number, pair in enumerate(pairs)]
-    for at, name in enumerate(names):
-        worst, fits = Fraction(0), True
-        for (before, after), span in zip(pairs, spans, strict=True):
-            moments = [one[at] for one in span]
-            if moments[0] is None or moments[1] is None:
-                continue
-            off = (moments[1] - b.times[at]) - (moments[0] - a.times[at])
-            fits &= abs(off) <= max(before.longest, after.longest) + tick_of(a, b)
-            worst = max(worst, off, key=abs)
-        yield check(name, fits, f"sound moved by {milliseconds(worst)} against the picture" if worst else "unmoved")
-
-
-def _spans(
-    a: Facts, b: Facts, number: int, before: Track, after: Track
-) -> list[tuple[Fraction | None, Fraction | None]]:
-    """When a track starts and ends in either film: by its packets where they are the same, else by what decodes."""
-    if before.codec == after.codec:
-        return [(track.start, track.end) for track in (before, after)]
-    return [heard(film.path, number) for film in (a, b)]
-
-
 def _subtitles(a: Facts, b: Facts) -> Check:
     if not a.subtitles and not b.subtitles:
         return skipped("subtitles", "there are none")
-    if len(a.subtitles) != len(b.subtitles):
+    wanted = a.subtitles
+    if len(wanted) != len(b.subtitles):
+        wanted = [track for track in wanted if track.texts or fits(a.path, track.index, b.path)]
+    left_out = len(a.subtitles) - len(wanted)
+    if len(wanted) != len(b.subtitles):
         return check("subtitles", False, f"{len(a.subtitles)} tracks -> {len(b.subtitles)}")
-    for number, (before, after) in enumerate(zip(a.subtitles, b.subtitles, strict=True), 1):
-        if _language(before) != _language(after):
+    for number, (before, after) in enumerate(zip(wanted, b.subtitles, strict=True), 1):
+        if lost_language(before, after, b.path):
             return check("subtitles", False, f"track {number}: language {before.language} -> {after.language}")
         if (problem := _difference_of_texts(before, after, moved_by(a, b))) is not None:
             return check("subtitles", False, f"track {number}: {problem}")
+    if left_out:
+        return check("subtitles", False, f"{left_out} of pictures left out: no room for them", must=False)
     codecs = [
         before.codec if before.codec == after.codec else f"{before.codec} -> {after.codec}"
         for before, after in zip(a.subtitles, b.subtitles, strict=True)
@@ -117,8 +65,8 @@ def _subtitles(a: Facts, b: Facts) -> Check:
 
 
 def _difference_of_texts(a: Track, b: Track, moved: Fraction) -> str | None:
-    if not a.texts and not b.texts:  # pictures
-        return None if a.digest == b.digest else "not the same bytes"
+    if not a.texts and not b.texts:
+        return _difference_of_pictures(a, b, moved)
     grain = max(a.tick, b.tick, _WORD_TICK)
     if b.codec == "mov_text" and b.texts and _overlap(a.texts) and _shows_the_same(a.texts, b.texts, moved, grain):
         return None
@@ -132,6 +80,13 @@ def _difference_of_texts(a: Track, b: Track, moved: Fraction) -> str | None:
                 f"{float(after[0]):.3f} s, {float(after[1]):.3f} s long"
             )
     return None
+
+
+def _difference_of_pictures(a: Track, b: Track, moved: Fraction) -> str | None:
+    if not same_packets(a, b):
+        return "not the same bytes"
+    off, number = furthest_off(a, b, moved)
+    return f"entry {number} moved by {milliseconds(off)}" if abs(off) > max(a.tick, b.tick) else None
 
 
 def _overlap(texts: list[Text]) -> bool:
@@ -187,6 +142,14 @@ def _span(chapter: tuple[Fraction, Fraction, str]) -> str:
     return f"{float(chapter[0]):.3f} to {float(chapter[1]):.3f} s"
 
 
+def _covers(a: Facts, b: Facts) -> Check:
+    """In mp4 there is room for some kinds of picture, in mov and webm for none."""
+    fitting = [cover for codec, cover in a.covers if kind_of(b.path) != "mp4" or codec in MP4_COVERS]
+    found = [cover for _, cover in b.covers]
+    must = kind_of(b.path) in ("mp4", "matroska") and found != fitting
+    return _same_things("cover", [cover for _, cover in a.covers], found, must=must)
+
+
 def _same_things(name: str, before: list[str] | list[tuple[str, str]], after: object, *, must: bool) -> Check:
     if not before and not after:
         return skipped(name, "there is none")
@@ -200,9 +163,9 @@ def _metadata(a: Facts, b: Facts) -> Check:
     lost = {key for key, value in told.items() if b.metadata.get(key) != value}
     must = {key for key in lost if key in _KEPT_BY_MP4 or not iso}
     before, after = _titles(a), _titles(b)
-    if len(before) == len(after) and before != after:
+    if len(before) == len(after) and any(x and x != y for x, y in zip(before, after, strict=True)):
         lost.add("titles of tracks")
-        must |= lost if not iso else set()
+        must.add("titles of tracks")
     if lost:
         return check("metadata", False, f"lost or changed: {', '.join(sorted(lost))}", must=bool(must))
     kept = len(told) + sum(map(bool, before))
@@ -214,19 +177,26 @@ def _titles(film: Facts) -> list[str]:
 
 
 def _dispositions(a: Facts, b: Facts) -> Check:
-    """The flags of each track; mp4 has a name for few of them and always has a default."""
+    """The flags of each track; mp4 always has a default, and most containers a name for few of them."""
     wanted, found = (
-        [film.disposition, *(track.disposition for track in film.sound + film.subtitles)] for film in (a, b)
+        [
+            own_marks(Disposition(it))
+            for it in (film.disposition, *(track.disposition for track in film.sound + film.subtitles))
+        ]
+        for film in (a, b)
     )
     if len(wanted) != len(found):
         return skipped("flags", "the tracks are not the same")
     detail = ", ".join(f"{_flags(x)} -> {_flags(y)}" for x, y in zip(wanted, found, strict=True) if x != y)
-    must = b.path.suffix.lower() == ".mkv" and a.path.suffix.lower() not in _ISO
+    kept = marks_in(kind_of(b.path))
+    if {a.path.suffix.lower(), b.path.suffix.lower()} & set(_ISO):
+        kept &= ~Disposition.default
+    must = any((x ^ y) & kept for x, y in zip(wanted, found, strict=True))
     return check("flags", wanted == found, detail or ", ".join(map(_flags, wanted)), must=must)
 
 
-def _flags(number: int) -> str:
-    names = [flag.name or "" for flag in Disposition if number & flag]
+def _flags(marks: Disposition) -> str:
+    names = [flag.name or "" for flag in Disposition if marks & flag]
     return "+".join(names) or "none"
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from array import array
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.stream import Stream
 
@@ -27,14 +29,23 @@ _ADTS_SYNC = 0xFFF  # the head AAC packets have in MPEG-TS and lose in mp4 and M
 
 @dataclass
 class Track:
-    """A sound or subtitle track: its codec, its packets in one digest, when it starts and ends in seconds."""
+    """A sound or subtitle track: its codec, its packets in one digest, when it starts and ends in seconds.
 
+    Attributes:
+        index: among all tracks of the film.
+        channels: of sound.
+        pts: of each packet that has one, in ticks; eight bytes a packet are all that grows with the film.
+    """
+
+    index: int
     codec: str
     language: str
     title: str
     disposition: int
     tick: Fraction
+    channels: int = 0
     packets: int = 0
+    pts: array[int] = field(default_factory=lambda: array("q"))
     start: Fraction | None = None
     end: Fraction | None = None
     longest: Fraction = Fraction(0)  # of its packets
@@ -53,6 +64,7 @@ class Track:
         self._hash.update(_payload(packet, self.codec))
         if packet.pts is None:
             return
+        self.pts.append(packet.pts)
         moment, length = packet.pts * self.tick, (packet.duration or 0) * self.tick
         if silent := run_up(packet):
             self._heard_from = moment + Fraction(silent, packet.stream.sample_rate)
@@ -64,6 +76,19 @@ class Track:
         self.longest = max(self.longest, length)
 
 
+def same_packets(a: Track, b: Track) -> bool:
+    """Whether each packet is the same, whenever it comes."""
+    return (a.codec, a.packets, a.digest) == (b.codec, b.packets, b.digest)
+
+
+def furthest_off(a: Track, b: Track, moved: Fraction) -> tuple[Fraction, int]:
+    """By how many seconds the packet that is furthest from its time is off it, and which that is, from 1 on."""
+    offs = (after * b.tick - before * a.tick - moved for before, after in zip(a.pts, b.pts, strict=False))
+    return max(
+        ((off, number) for number, off in enumerate(offs, 1)), key=lambda it: abs(it[0]), default=(Fraction(), 0)
+    )
+
+
 def title_of(stream: Stream) -> str:
     """The name a track is given in players' menus; empty if it has none."""
     return str(stream.metadata.get("title") or stream.metadata.get("name") or "")
@@ -72,7 +97,9 @@ def title_of(stream: Stream) -> str:
 def track_of(stream: Stream) -> Track:
     """A track of which nothing is read yet."""
     tick = stream.time_base or Fraction(1, 90000)
-    return Track(codec_name(stream), stream.language or "und", title_of(stream), int(stream.disposition), tick)
+    channels = stream.channels if isinstance(stream, AudioStream) and stream.codec_context else 0
+    names = (codec_name(stream), stream.language or "und", title_of(stream))
+    return Track(stream.index, *names, int(stream.disposition), tick, channels)
 
 
 def hear(packet: Packet[Any], track: Track) -> None:
@@ -87,14 +114,14 @@ def hear(packet: Packet[Any], track: Track) -> None:
         track.texts.append((packet.pts * track.tick, (packet.duration or 0) * track.tick, words))
 
 
-def heard(path: Path, number: int) -> tuple[Fraction | None, Fraction | None]:
+def heard(path: Path, index: int) -> tuple[Fraction | None, Fraction | None]:
     """When what decodes of a film's sound track starts and ends, in seconds; None where nothing has a time.
 
     That is not always what its packets say: WMA's first ones decode to nothing, WavPack's last has no length.
     """
     start = end = None
     with open_film(path) as container:
-        track = container.streams.audio[number]
+        track = container.streams[index]
         for packet in film_packets(container, [track], main_video(container), lambda: None):
             try:
                 frames = packet.decode()

@@ -69,14 +69,15 @@ def _open_upright(path: Path) -> Pillow.Image:
         raise InputError(f"{path}: not a picture that can be read ({error})") from error
 
 
-def read_image(path: Path) -> Image:
+def read_image(path: str | Path) -> Image:
     """(H, W, 3) RGB."""
-    return np.array(open_rgb(path))
+    return np.array(open_rgb(Path(path)))
 
 
-def write_image(image: Image, target: Path) -> None:
+def write_image(image: Image, target: str | Path) -> None:
     """Writes beside the target first, then renames. Raises OutputError if that fails, InputError for no image."""
     check_image(image)
+    target = Path(target)
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     check_sides(image.shape[1], image.shape[0], target)
     try:

@@ -97,6 +97,12 @@ class Picture:
         return Frame(self.image(), time, self.index, coded=self.coded, length=self.length)
 
 
+def _is_animated_webp(path: Path) -> bool:
+    with open(path, "rb") as file:
+        head = file.read(21)
+    return head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)  # developers.google.com/speed/webp/docs/riff_container
+
+
 class FilmReader:
     """A film's frames in order, and the facts a writer needs. A context manager; iterate it once.
 
@@ -177,6 +183,8 @@ class FilmReader:
     def _no_frame(self) -> str:
         if self._stream.codec_context.width:
             return "no frame of it can be decoded"
+        if isinstance(self.path, Path) and _is_animated_webp(self.path):
+            return "an animated WebP, which FFmpeg does not read; save it as a gif or a film first"
         larger = f"if its frames have more than {self._max_pixels} pixels, allow that with --max-pixels"
         return f"no frame of it can be decoded; {larger}"
 

@@ -27,6 +27,7 @@ from .streams_subtitles import ConvertedSubtitles
 from .streams_tags import copy_tags, copy_track_tags
 
 _NAMING_CHANNELS = ("mp4", "mov")  # they write which channel is which
+MP4_COVERS = ("mjpeg", "png", "bmp")
 _MATROSKA = ("matroska", "webm")
 _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
 
@@ -216,7 +217,7 @@ class OtherStreams:
             mimetype = _PICTURES.get(codec, "application/octet-stream")
             name = cover.metadata.get("filename", f"cover.{mimetype.partition('/')[2].replace('jpeg', 'jpg')}")
             self._attach(name, cover.metadata.get("mimetype", mimetype), bytes(packet))
-        elif self._kind == "mp4" and codec in ("mjpeg", "png", "bmp"):
+        elif self._kind == "mp4" and codec in MP4_COVERS:
             track = CopiedTrack(cover, self._output)
             track.stream.disposition = Disposition.attached_pic
             packet.pts = packet.dts = 0

@@ -79,17 +79,15 @@ def copy_track_tags(source: Stream, target: Stream) -> list[str]:
     if kind in ("mov", "mp4"):
         lost = [name for name in tags if name not in _MP4_TRACK_TAGS]
         tags = {name: text for name, text in tags.items() if name in _MP4_TRACK_TAGS}
-        if "language" in tags and len(tags["language"]) != 3:
-            tags["language"] = three_letters(tags["language"])
-            if len(tags["language"]) != 3:
-                lost.append(f"language={tags.pop('language')}")
-    if kind == "mov" and "language" in tags:
-        tags["language"] = _MAC_SPELLING.get(tags["language"], tags["language"])
-        if tags["language"] not in _MAC_LANGUAGES:
-            lost.append(f"language={tags.pop('language')}")
+    if "language" in tags:
+        language = tags.pop("language")
+        if spelled := language_in(kind, language):
+            tags["language"] = spelled
+        else:
+            lost.append(f"language={language}")
     target.metadata.update(tags)
-    marks = _told(source.disposition)
-    kept = marks & _MARKS.get(kind, _MATROSKA_MARKS)
+    marks = own_marks(source.disposition)
+    kept = marks & marks_in(kind)
     target.disposition = kept
     return lost + [str(mark.name) for mark in marks & ~kept]
 
@@ -112,7 +110,23 @@ def _track_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     return tags
 
 
-def _told(marks: Disposition) -> Disposition:
+def language_in(kind: str, language: str) -> str:
+    """How a container spells a track's language; empty if it has no code for it."""
+    if kind not in ("mov", "mp4"):
+        return language
+    spelled = language if len(language) == 3 else three_letters(language)
+    if kind == "mov":
+        spelled = _MAC_SPELLING.get(spelled, spelled)
+        return spelled if spelled in _MAC_LANGUAGES else ""
+    return spelled if len(spelled) == 3 else ""
+
+
+def marks_in(kind: str) -> Disposition:
+    """The marks that a container has a name for."""
+    return _MARKS.get(kind, _MATROSKA_MARKS)
+
+
+def own_marks(marks: Disposition) -> Disposition:
     """The marks without those that follow from another: FFmpeg tells both."""
     if marks & Disposition.hearing_impaired:
         marks &= ~Disposition.captions

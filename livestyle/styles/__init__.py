@@ -124,7 +124,8 @@ def add(file: Path, name: str | None = None, *, overwrite: bool = False) -> Path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, temporary)
-        inspect(temporary)  # what was checked is what is kept, whatever became of the file meanwhile
+        # What was checked is what is kept, whatever became of the file meanwhile.
+        _try(inspect(temporary), file)
         os.replace(temporary, target)
     except shutil.SameFileError:
         raise StyleError(f"{file}: is there already") from None
@@ -133,6 +134,19 @@ def add(file: Path, name: str | None = None, *, overwrite: bool = False) -> Path
     finally:
         temporary.unlink(missing_ok=True)
     return target
+
+
+def _try(artifact: Artifact, file: Path) -> None:
+    """Runs a style on a small picture. Raises StyleError, which names `file`, if it does not."""
+    import numpy as np
+
+    from ..backend import OnnxBackend
+
+    code = next(iter(artifact.codes.values()), None)
+    try:
+        OnnxBackend(artifact, device="cpu", threads=1)(np.zeros((64, 64, 3), np.uint8), code, 1.0)
+    except StyleError as error:
+        raise StyleError(str(error).replace(str(artifact.path), str(file))) from error
 
 
 def remove(name: str) -> list[Path]:
