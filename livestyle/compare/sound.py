@@ -33,7 +33,7 @@ def sound_check(a: Facts, b: Facts) -> Check:
     for number, pair in enumerate(pairs, 1):
         if (problem := _difference(*pair, b.path)) is not None:
             return check("sound", False, f"track {number}: {problem}")
-    if again := [(before, after) for before, after in pairs if before.codec != after.codec]:
+    if again := [pair for pair in pairs if pair[0].codec != pair[1].codec and not same_packets(*pair)]:
         needless = [before.codec for before, _ in again if fits(a.path, before.index, b.path)]
         detail = f"encoded again: {', '.join(f'{before.codec} -> {after.codec}' for before, after in again)}"
         room = f"; there is room for {', '.join(needless)}" if needless else ""
