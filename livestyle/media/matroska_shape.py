@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
+
+import av
 
 from .structure import number, number_length
 
@@ -54,6 +57,44 @@ def write_pixel_shape(film: Path, aspect: Fraction) -> bool:
     return True
 
 
+class InMemory(io.BytesIO):
+    """A file in memory that can still be read when FFmpeg has closed it."""
+
+    def close(self) -> None:
+        """Leaves it open."""
+
+
+def video_facts(stream: av.VideoStream) -> dict[int, int]:
+    """What Matroska would say of a film's video, by the names of its elements; empty if it does not take the codec.
+
+    PyAV has no word for most of it, but FFmpeg writes it into the header of a copy.
+    """
+    held = InMemory()
+    try:
+        with av.open(held, "w", format="matroska", options={"fflags": "+bitexact"}) as trial:
+            trial.add_stream_from_template(stream, opaque=True)
+            trial.start_encoding()
+    except (ValueError, av.FFmpegError):
+        return {}
+    data = held.getvalue()
+    segment = next(one for one in _inside(data, 0, len(data)) if one.name == _SEGMENT)
+    tracks = next(one for one in _inside(data, segment.begin, len(data)) if one.name == _TRACKS)
+    _, video = _first_video(data, tracks)
+    return {one.name: int.from_bytes(data[one.begin : one.end]) for one in _inside(data, video.begin, video.end)}
+
+
+def _first_video(data: bytes, tracks: _Element) -> tuple[_Element, _Element]:
+    """The track, and what in it is about video."""
+    found = (
+        (track, part)
+        for track in _inside(data, tracks.begin, tracks.end)
+        if track.name == _TRACK
+        for part in _inside(data, track.begin, track.end)
+        if part.name == _VIDEO
+    )
+    return next(found)
+
+
 def _inside(data: bytes, at: int, end: int) -> list[_Element]:
     """The elements from there on, up to the first pictures or what is not in the data."""
     found: list[_Element] = []
@@ -69,12 +110,9 @@ def _inside(data: bytes, at: int, end: int) -> list[_Element]:
 
 def _with_shape(data: bytes, tracks: _Element, aspect: Fraction) -> bytes:
     """The tracks, the first video's with the size it is to be shown at."""
-    for track in _inside(data, tracks.begin, tracks.end):
-        for video in _inside(data, track.begin, track.end) if track.name == _TRACK else ():
-            if video.name == _VIDEO:
-                changed = _replaced(data, video, _video_with_shape(data, video, aspect))
-                return _with_part(data, tracks, track, _with_part(data, track, video, changed))
-    return data[tracks.at : tracks.end]
+    track, video = _first_video(data, tracks)
+    changed = _replaced(data, video, _video_with_shape(data, video, aspect))
+    return _with_part(data, tracks, track, _with_part(data, track, video, changed))
 
 
 def _video_with_shape(data: bytes, video: _Element, aspect: Fraction) -> bytes:
