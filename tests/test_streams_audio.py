@@ -301,9 +301,13 @@ def test_the_last_packet_is_heard_where_nobody_says_how_long_it_is(
     assert np.array_equal(*(np.frombuffer(ffmpeg("-i", one, "-f", "s16le", "-"), np.int16) for one in (film, styled)))
 
 
-def test_what_is_not_heard_at_the_end_does_not_count(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_not_heard_at_the_end_does_not_count(again: bool, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     film, styled = tmp_path / "in.mkv", tmp_path / "out.mp4"
-    ffmpeg(*picture(), *tone(1.13), "-c:v", "mpeg4", "-c:a", "libopus", film)
+    ffmpeg(*picture(), *tone(1.13), "-c:v", "mpeg4", "-c:a", "pcm_s16le" if again else "libopus", film)
+    if again:  # by FFmpeg's newer library, whose last packet is as long as it is heard
+        stylize_film(film, tmp_path / "new.webm", load("none"))
+        film = tmp_path / "new.webm"
     stylize_film(film, styled, load("none"))
     with av.open(str(styled)) as container:
         sound = container.streams.audio[0]

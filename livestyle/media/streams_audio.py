@@ -40,6 +40,7 @@ class MeasuredSound:
     def __init__(self, source: AudioStream) -> None:
         self._source = source
         self._held: Packet[Any] | None = None
+        self._usual = 0  # ticks, of the packet before the one that is held
 
     def take(self, packet: Packet[Any] | None) -> Iterator[Packet[Any]]:
         """The packet before this one; what is left for None."""
@@ -47,12 +48,14 @@ class MeasuredSound:
         if held is not None:
             if packet is None:
                 self._measure(held)
+            self._usual = held.duration or 0
             yield held
 
     def _measure(self, last: Packet[Any]) -> None:
         tick = Fraction(1, self._source.sample_rate) / (last.time_base or 1)
-        if last.duration:
-            last.duration = max(1, last.duration - round(_unheard_at_its_end(last) * tick))
+        if last.duration:  # some muxers have taken off already what is not heard
+            heard = max(last.duration, self._usual) - round(_unheard_at_its_end(last) * tick)
+            last.duration = max(1, min(last.duration, heard))
         else:
             last.duration = max(1, round(self._samples_in(last) * tick))
 
