@@ -18,25 +18,30 @@ from livestyle.media.encoding import Encoding
 
 Ffmpeg = Callable[..., bytes]
 LEFT, TOP, RIGHT, BOTTOM = 32, 16, 48, 8
-AROUND_CLAP = ((b"moov", 8), (b"trak", 8), (b"mdia", 8), (b"minf", 8), (b"stbl", 8), (b"stsd", 16), (b"avc1", 8))
+AROUND = ((b"moov", 8), (b"trak", 8), (b"mdia", 8), (b"minf", 8), (b"stbl", 8), (b"stsd", 16), (b"avc1", 8))
 
 
-def add_clean_aperture(film: Path, size: tuple[int, int]) -> None:
-    """Writes a `clap` box (ISO/IEC 14496-12, 12.1.4) into an mp4 that ends with its index."""
+def add_box(film: Path, name: bytes, body: bytes) -> None:
+    """Writes a box into what an mp4 that ends with its index says of its H.264 video."""
     data = bytearray(film.read_bytes())
     at, heads = 0, []
-    for name, skip in AROUND_CLAP:
-        while data[at + 4 : at + 8] != name:
+    for around, skip in AROUND:
+        while data[at + 4 : at + 8] != around:
             at += int.from_bytes(data[at : at + 4])
         heads.append(at)
         at += skip
     end = heads[-1] + int.from_bytes(data[heads[-1] : heads[-1] + 4])
-    middle = (LEFT - RIGHT, 2, TOP - BOTTOM, 2)
-    box = struct.pack(">I4s8i", 40, b"clap", size[0] - LEFT - RIGHT, 1, size[1] - TOP - BOTTOM, 1, *middle)
+    box = (8 + len(body)).to_bytes(4) + name + body
     for head in heads:
         data[head : head + 4] = (int.from_bytes(data[head : head + 4]) + len(box)).to_bytes(4)
     data[end:end] = box
     film.write_bytes(data)
+
+
+def add_clean_aperture(film: Path, size: tuple[int, int]) -> None:
+    """ISO/IEC 14496-12, 12.1.4."""
+    middle = (LEFT - RIGHT, 2, TOP - BOTTOM, 2)
+    add_box(film, b"clap", struct.pack(">8i", size[0] - LEFT - RIGHT, 1, size[1] - TOP - BOTTOM, 1, *middle))
 
 
 def remuxed(film: Path, target: Path) -> Path:

@@ -28,7 +28,7 @@ from .streams_tags import copy_tags, copy_track_tags
 
 _MPEG4 = ("mp4", "mov")  # they write which channel is which, and how long each packet is
 MP4_COVERS = ("mjpeg", "png", "bmp")
-_MATROSKA = ("matroska", "webm")
+MATROSKA = ("matroska", "webm")
 _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
 
 
@@ -124,7 +124,7 @@ class OtherStreams:
 
     def _add_all(self, video: Stream) -> None:
         main = main_video(self._input)
-        self._firsts = first_packets(self._path) if self._kind in _MATROSKA and self._input.streams.audio else {}
+        self._firsts = first_packets(self._path) if self._kind in MATROSKA and self._input.streams.audio else {}
         lost = copy_tags(self._input, self._output, later=self._later)
         if main is not None:
             lost += copy_track_tags(main, video)
