@@ -16,6 +16,8 @@ _SEGMENT, _SEEK_HEAD, _SEEK_POSITION = 0x18538067, 0x114D9B74, 0x53AC
 _VOID, _CLUSTER, _TRACKS, _TRACK, _VIDEO = 0xEC, 0x1F43B675, 0x1654AE6B, 0xAE, 0xE0
 _WIDTH, _HEIGHT = 0xB0, 0xBA
 _SHOWN_WIDTH, _SHOWN_HEIGHT, _SHOWN_UNIT = 0x54B0, 0x54BA, 0x54B2  # FFmpeg says of the last that it is unknown
+_STEREO_MODE = 0x53B8
+_BESIDE, _BELOW = {1, 8, 9, 11}, {2, 3, 6, 7}  # where the two views of a picture lie; it is shown as large as one
 _HEAD = 1 << 24  # bytes, more than stand before a film's first pictures
 
 
@@ -118,8 +120,13 @@ def _with_shape(data: bytes, tracks: _Element, aspect: Fraction) -> bytes:
 def _video_with_shape(data: bytes, video: _Element, aspect: Fraction) -> bytes:
     """What is in a video's element then."""
     parts = {one.name: one for one in _inside(data, video.begin, video.end)}
-    width, height = (int.from_bytes(data[parts[side].begin : parts[side].end]) for side in (_WIDTH, _HEIGHT))
-    shown = dict(zip((_SHOWN_WIDTH, _SHOWN_HEIGHT), _shown(width, height, aspect), strict=True))
+    told = {name: int.from_bytes(data[one.begin : one.end]) for name, one in parts.items()}
+    width, height = _shown(told[_WIDTH], told[_HEIGHT], aspect)
+    views = told.get(_STEREO_MODE)
+    shown = {
+        _SHOWN_WIDTH: round(width / (1 + (views in _BESIDE))),
+        _SHOWN_HEIGHT: round(height / (1 + (views in _BELOW))),
+    }
     kept = [data[one.at : one.end] for name, one in parts.items() if name not in {*shown, _SHOWN_UNIT}]
     return b"".join([*kept, *(_coded(name, _bytes(side)) for name, side in shown.items())])
 
