@@ -286,3 +286,29 @@ def test_sound_lies_beside_its_picture_in_the_file(target: str, ffmpeg: Ffmpeg, 
             newest[packet.stream.index] = float((packet.dts or 0) * packet.time_base)
             worst = max(worst, abs(newest[0] - newest[1]))
     assert worst < 1.5  # MPEG-4's chunks hold up to a second
+
+
+@pytest.mark.parametrize(
+    ("source", "codec", "target"),
+    [("in.mkv", "alac", "out.mp4"), ("in.mkv", "alac", "out.mov"), ("in.avi", "flac", "out.mp4")],
+)
+def test_the_last_packet_is_heard_where_nobody_says_how_long_it_is(
+    source: str, codec: str, target: str, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film, styled = tmp_path / source, tmp_path / target
+    ffmpeg(*picture(), *tone(1.13), "-c:v", "mpeg4", "-c:a", codec, film)
+    stylize_film(film, styled, load("none"))
+    assert np.array_equal(*(np.frombuffer(ffmpeg("-i", one, "-f", "s16le", "-"), np.int16) for one in (film, styled)))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_not_heard_at_the_end_does_not_count(again: bool, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film, styled = tmp_path / "in.mkv", tmp_path / "out.mp4"
+    ffmpeg(*picture(), *tone(1.13), "-c:v", "mpeg4", "-c:a", "pcm_s16le" if again else "libopus", film)
+    if again:  # by FFmpeg's newer library, whose last packet is as long as it is heard
+        stylize_film(film, tmp_path / "new.webm", load("none"))
+        film = tmp_path / "new.webm"
+    stylize_film(film, styled, load("none"))
+    with av.open(str(styled)) as container:
+        sound = container.streams.audio[0]
+        assert abs(sound.duration * sound.time_base - Fraction("1.13")) <= Fraction(1, 1000)

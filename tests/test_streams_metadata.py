@@ -290,3 +290,18 @@ def test_data_is_left_out_with_a_word_and_chapters_are_no_data(ffmpeg: Ffmpeg, t
         assert chapters(tmp_path / target) == CHAPTERS
         with av.open(str(tmp_path / target)) as container:
             assert "timecode" not in {**container.metadata, **container.streams.video[0].metadata}
+
+
+@pytest.mark.parametrize(
+    ("target", "lost"),
+    [("out.mkv", []), ("out.webm", ["MOOD of chapters"]), ("out.mp4", ["MOOD of chapters", "chapters that overlap"])],
+)
+def test_what_chapters_lose_is_named(target: str, lost: list[str], ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film, about = tmp_path / "in.mkv", tmp_path / "about.txt"
+    spans = [(0, 600), (400, 1000)]
+    chapter = "[CHAPTER]\nTIMEBASE=1/1000\nSTART={}\nEND={}\ntitle=One\nMOOD=sad\n"
+    about.write_text(";FFMETADATA1\n" + "".join(chapter.format(*span) for span in spans))
+    ffmpeg(*picture(), "-i", about, "-map_chapters", "1", "-c:v", "libx264", film)
+    lines = convert(film, tmp_path / target)
+    assert len(lines) == bool(lost)
+    assert all(word in lines[0] for word in lost)

@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
 from .clock import AT_A_JOINT
+from .cropping import Cropper, margins_of
 from .packets import film_packets
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def set_limit(codec: VideoCodecContext, max_pixels: int) -> None:
 
 
 class PictureCodec:
-    """What makes pictures of a stream's packets, their alpha too, as fast as it can.
+    """What makes pictures of a stream's packets, their alpha too, without what is not shown, as fast as it can.
 
     FFmpeg's HEVC decoder leaves out pictures that were made from others that are lost, unless it is asked for them:
     most of such a one is there. Those before the first that is whole stay out, as they do of H.264: they were made from
@@ -87,6 +88,8 @@ class PictureCodec:
     def __init__(self, stream: av.VideoStream) -> None:
         self.context = _context_for(stream)
         self.context.thread_type = ThreadType.AUTO
+        margins = margins_of(stream)
+        self._crop = Cropper(margins) if margins else None
         self._begun = self.context.codec.canonical_name != "hevc"
         if not self._begun:
             self.context.flags |= Flags.output_corrupt
@@ -96,7 +99,7 @@ class PictureCodec:
         for frame in self.context.decode(packet):
             self._begun = self._begun or not frame.is_corrupt
             if self._begun:
-                yield frame
+                yield self._crop(frame) if self._crop else frame
 
 
 def _context_for(stream: av.VideoStream) -> VideoCodecContext:

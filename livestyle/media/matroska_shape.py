@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
+
+import av
 
 from .structure import number, number_length
 
@@ -13,6 +16,8 @@ _SEGMENT, _SEEK_HEAD, _SEEK_POSITION = 0x18538067, 0x114D9B74, 0x53AC
 _VOID, _CLUSTER, _TRACKS, _TRACK, _VIDEO = 0xEC, 0x1F43B675, 0x1654AE6B, 0xAE, 0xE0
 _WIDTH, _HEIGHT = 0xB0, 0xBA
 _SHOWN_WIDTH, _SHOWN_HEIGHT, _SHOWN_UNIT = 0x54B0, 0x54BA, 0x54B2  # FFmpeg says of the last that it is unknown
+_STEREO_MODE = 0x53B8
+_BESIDE, _BELOW = {1, 8, 9, 11}, {2, 3, 6, 7}  # where the two views of a picture lie; it is shown as large as one
 _HEAD = 1 << 24  # bytes, more than stand before a film's first pictures
 
 
@@ -54,6 +59,44 @@ def write_pixel_shape(film: Path, aspect: Fraction) -> bool:
     return True
 
 
+class InMemory(io.BytesIO):
+    """A file in memory that can still be read when FFmpeg has closed it."""
+
+    def close(self) -> None:
+        """Leaves it open."""
+
+
+def video_facts(stream: av.VideoStream) -> dict[int, int]:
+    """What Matroska would say of a film's video, by the names of its elements; empty if it does not take the codec.
+
+    PyAV has no word for most of it, but FFmpeg writes it into the header of a copy.
+    """
+    held = InMemory()
+    try:
+        with av.open(held, "w", format="matroska", options={"fflags": "+bitexact"}) as trial:
+            trial.add_stream_from_template(stream, opaque=True)
+            trial.start_encoding()
+    except (ValueError, av.FFmpegError):
+        return {}
+    data = held.getvalue()
+    segment = next(one for one in _inside(data, 0, len(data)) if one.name == _SEGMENT)
+    tracks = next(one for one in _inside(data, segment.begin, len(data)) if one.name == _TRACKS)
+    _, video = _first_video(data, tracks)
+    return {one.name: int.from_bytes(data[one.begin : one.end]) for one in _inside(data, video.begin, video.end)}
+
+
+def _first_video(data: bytes, tracks: _Element) -> tuple[_Element, _Element]:
+    """The track, and what in it is about video."""
+    found = (
+        (track, part)
+        for track in _inside(data, tracks.begin, tracks.end)
+        if track.name == _TRACK
+        for part in _inside(data, track.begin, track.end)
+        if part.name == _VIDEO
+    )
+    return next(found)
+
+
 def _inside(data: bytes, at: int, end: int) -> list[_Element]:
     """The elements from there on, up to the first pictures or what is not in the data."""
     found: list[_Element] = []
@@ -69,19 +112,21 @@ def _inside(data: bytes, at: int, end: int) -> list[_Element]:
 
 def _with_shape(data: bytes, tracks: _Element, aspect: Fraction) -> bytes:
     """The tracks, the first video's with the size it is to be shown at."""
-    for track in _inside(data, tracks.begin, tracks.end):
-        for video in _inside(data, track.begin, track.end) if track.name == _TRACK else ():
-            if video.name == _VIDEO:
-                changed = _replaced(data, video, _video_with_shape(data, video, aspect))
-                return _with_part(data, tracks, track, _with_part(data, track, video, changed))
-    return data[tracks.at : tracks.end]
+    track, video = _first_video(data, tracks)
+    changed = _replaced(data, video, _video_with_shape(data, video, aspect))
+    return _with_part(data, tracks, track, _with_part(data, track, video, changed))
 
 
 def _video_with_shape(data: bytes, video: _Element, aspect: Fraction) -> bytes:
     """What is in a video's element then."""
     parts = {one.name: one for one in _inside(data, video.begin, video.end)}
-    width, height = (int.from_bytes(data[parts[side].begin : parts[side].end]) for side in (_WIDTH, _HEIGHT))
-    shown = dict(zip((_SHOWN_WIDTH, _SHOWN_HEIGHT), _shown(width, height, aspect), strict=True))
+    told = {name: int.from_bytes(data[one.begin : one.end]) for name, one in parts.items()}
+    width, height = _shown(told[_WIDTH], told[_HEIGHT], aspect)
+    views = told.get(_STEREO_MODE)
+    shown = {
+        _SHOWN_WIDTH: round(width / (1 + (views in _BESIDE))),
+        _SHOWN_HEIGHT: round(height / (1 + (views in _BELOW))),
+    }
     kept = [data[one.at : one.end] for name, one in parts.items() if name not in {*shown, _SHOWN_UNIT}]
     return b"".join([*kept, *(_coded(name, _bytes(side)) for name, side in shown.items())])
 

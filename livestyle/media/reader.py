@@ -30,6 +30,7 @@ from .start import before_zero
 from .streams_roles import main_video
 from .structure import is_whole
 from .tone import is_hdr, tone_map_for
+from .view import is_spherical, stereo_mode
 
 _BT709 = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709
 
@@ -115,6 +116,7 @@ class FilmReader:
     Attributes:
         size: of the upright picture; `frame_size` is what the frames are scaled to.
         matrix, primaries, transfer: the colours frames are to be coded with: the film's own, or BT.709 if it is HDR.
+        stereo_mode, spherical: whether its pictures are more than a flat view; `stereo_mode` is Matroska's word.
         before_zero: seconds by which the film has to be moved to start at zero; no container shows what is before.
         expected_frames: how many the container promises; None if it does not say.
         warnings: how the frames differ from what is coded, so far, a line each.
@@ -203,6 +205,7 @@ class FilmReader:
         self.size = self.orientation.shown(self.coded_size)
         self.frame_size = fit(self.size, size)
         self.sample_aspect = 1 / aspect if self.orientation.swapped and aspect else aspect
+        self.stereo_mode, self.spherical = stereo_mode(frame), is_spherical(frame)
         if is_hdr(frame):
             self.matrix, self.primaries, self.transfer = Colorspace.ITU709, _BT709, _BT709
         else:

@@ -14,6 +14,7 @@ import av
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
+from .matroska_shape import InMemory
 from .packets import packets_of
 from .reader import open_film
 
@@ -49,7 +50,7 @@ def delayed(track: AudioStream, first: Packet[Any]) -> Iterator[AudioStream]:
     Without that its packets before zero would move the whole film. PyAV cannot say it, but FFmpeg learns it from
     Matroska's own header: one is written and read again, with a CodecDelay in the place of a TrackUID.
     """
-    held = _Held()
+    held = InMemory()
     with av.open(held, "w", format="matroska", options={"fflags": "+bitexact"}) as trial:
         first.stream = trial.add_stream_from_template(track, opaque=True)
         first.pts = first.dts = 0
@@ -72,10 +73,3 @@ def _element(number: int, *, size: int | None = None) -> bytes:
     """A number as Matroska writes it: its length, then its bytes."""
     size = size or (number.bit_length() + 7) // 8
     return bytes([0x80 | size]) + number.to_bytes(size, "big")
-
-
-class _Held(io.BytesIO):
-    """A file in memory that can still be read when FFmpeg has closed it."""
-
-    def close(self) -> None:
-        """Leaves it open."""

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -21,14 +21,14 @@ from .clock import may_jump, moved
 from .packets import film_packets
 from .reader import open_film
 from .run_up import delayed, first_packets, run_up
-from .streams_audio import EncodedSound, name_channels
+from .streams_audio import EncodedSound, MeasuredSound, name_channels
 from .streams_roles import codec_name, is_chapter_track, is_cover, main_video, title_of
 from .streams_subtitles import ConvertedSubtitles
 from .streams_tags import copy_tags, copy_track_tags
 
-_NAMING_CHANNELS = ("mp4", "mov")  # they write which channel is which
+_MPEG4 = ("mp4", "mov")  # they write which channel is which, and how long each packet is
 MP4_COVERS = ("mjpeg", "png", "bmp")
-_MATROSKA = ("matroska", "webm")
+MATROSKA = ("matroska", "webm")
 _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
 
 
@@ -56,13 +56,16 @@ class CopiedTrack:
                 self.stream: Stream = output.add_stream_from_template(template, opaque=True)
         else:
             self.stream = output.add_stream_from_template(source, opaque=True)
-        if output.format.name in _NAMING_CHANNELS and isinstance(self.stream, AudioStream):
+        self._measured: MeasuredSound | None = None
+        if output.format.name in _MPEG4 and isinstance(self.stream, AudioStream):
             name_channels(self.stream)
+            self._measured = MeasuredSound(cast(AudioStream, source))
 
     def take(self, packet: Packet[Any] | None) -> Iterator[Packet[Any]]:
-        if packet is not None:
-            packet.stream = self.stream
-            yield packet
+        for ready in self._measured.take(packet) if self._measured else (packet,):
+            if ready is not None:
+                ready.stream = self.stream
+                yield ready
 
 
 def _try_alone(source: Stream, output: OutputContainer) -> None:
@@ -121,7 +124,7 @@ class OtherStreams:
 
     def _add_all(self, video: Stream) -> None:
         main = main_video(self._input)
-        self._firsts = first_packets(self._path) if self._kind in _MATROSKA and self._input.streams.audio else {}
+        self._firsts = first_packets(self._path) if self._kind in MATROSKA and self._input.streams.audio else {}
         lost = copy_tags(self._input, self._output, later=self._later)
         if main is not None:
             lost += copy_track_tags(main, video)

@@ -31,6 +31,49 @@ def name_channels(track: AudioStream) -> None:
         track.codec_context.layout = _LAYOUTS[track.channels - 1]
 
 
+class MeasuredSound:
+    """A track's packets, the last one with the time that it is heard: MPEG-4 has no other word for where sound ends.
+
+    Matroska tells how much of it is not heard, and of some codecs neither that nor AVI tells how long it is.
+    """
+
+    def __init__(self, source: AudioStream) -> None:
+        self._source = source
+        self._held: Packet[Any] | None = None
+        self._usual = 0  # ticks, of the packet before the one that is held
+
+    def take(self, packet: Packet[Any] | None) -> Iterator[Packet[Any]]:
+        """The packet before this one; what is left for None."""
+        held, self._held = self._held, packet
+        if held is not None:
+            if packet is None:
+                self._measure(held)
+            self._usual = held.duration or 0
+            yield held
+
+    def _measure(self, last: Packet[Any]) -> None:
+        tick = Fraction(1, self._source.sample_rate) / (last.time_base or 1)
+        if last.duration:  # some muxers have taken off already what is not heard
+            heard = max(last.duration, self._usual) - round(_unheard_at_its_end(last) * tick)
+            last.duration = max(1, min(last.duration, heard))
+        else:
+            last.duration = max(1, round(self._samples_in(last) * tick))
+
+    def _samples_in(self, packet: Packet[Any]) -> int:
+        codec = self._source.codec_context
+        try:
+            return sum(frame.samples for ready in (packet, None) for frame in codec.decode(ready))
+        except av.FFmpegError:  # it is damaged
+            return 0
+
+
+def _unheard_at_its_end(packet: Packet[Any]) -> int:
+    """In samples."""
+    if not packet.has_sidedata("skip_samples"):
+        return 0
+    return int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[4:8], "little")
+
+
 class EncodedSound:
     """A sound track decoded and encoded anew; times, gaps and channels stay.
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 
 from .languages import three_letters
+from .view import STEREO_WORDS
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter
 
 # What describes the old file or its coding: the new file has its own, or none.
 OUTDATED = re.compile(
@@ -29,6 +35,8 @@ _MP4_NAMES = (
 )
 _MP4_TAGS = frozenset(_MP4_NAMES.split())
 _MP4_TRACK_TAGS = frozenset({"title", "language"})
+
+_ROUNDING = Fraction(1, 500)  # seconds
 
 _D = Disposition
 _MATROSKA_MARKS = (
@@ -67,8 +75,29 @@ def copy_tags(source: InputContainer, output: OutputContainer, *, later: Fractio
         chapter["start"], chapter["end"] = chapter["start"] + ticks, chapter["end"] + ticks
     if kind != "gif":
         output.set_chapters(chapters)
-    lost = ["chapters"] if chapters and kind == "gif" else []
+    lost = _lost_of_chapters(chapters, kind)
     return lost + [name for name in tags if room is not None and name.lower() not in room]
+
+
+def _lost_of_chapters(chapters: Sequence[Chapter], kind: str) -> list[str]:
+    if kind == "gif":
+        return ["chapters"] if chapters else []
+    if kind == "matroska":
+        return []
+    tags = dict.fromkeys(name for chapter in chapters for name in chapter["metadata"] if name.lower() != "title")
+    lost = [f"{name} of chapters" for name in tags]
+    if kind != "webm" and any(_apart(*two) for two in pairwise(sorted(chapters, key=_start))):
+        lost.append("chapters that overlap or leave gaps")
+    return lost
+
+
+def _start(chapter: Chapter) -> Fraction:
+    return chapter["start"] * (chapter["time_base"] or Fraction(1))
+
+
+def _apart(before: Chapter, after: Chapter) -> bool:
+    """Whether they overlap or leave a gap."""
+    return abs(before["end"] * (before["time_base"] or Fraction(1)) - _start(after)) > _ROUNDING
 
 
 def copy_track_tags(source: Stream, target: Stream) -> list[str]:
@@ -105,6 +134,8 @@ def _track_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     name = tags.pop("name", "") or metadata.get("handler_name", "")  # as MPEG-4 calls a title
     if name and not _MACHINE_NAME.search(name):
         tags.setdefault("title", name)
+    if tags.get("stereo_mode") in STEREO_WORDS:
+        del tags["stereo_mode"]  # the pictures say it too
     if tags.get("language") == "und":
         del tags["language"]
     return tags

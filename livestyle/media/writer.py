@@ -23,7 +23,7 @@ from .paletted import GifPictures
 from .pictures import InSegments, Pictures
 from .reader import FilmReader, address_of
 from .size import Size
-from .streams import NoStreams, OtherStreams
+from .streams import MATROSKA, NoStreams, OtherStreams
 from .temporary import AllOrNothing, Temporary
 
 SUFFIXES = tuple(CONTAINERS)
@@ -104,6 +104,7 @@ class FilmWriter(AllOrNothing):
                 self._others = OtherStreams(
                     source.path, self._container, self._pictures.stream, later=source.before_zero
                 )
+            self._mark_view()
         except BaseException:
             self.abort()
             raise
@@ -115,6 +116,18 @@ class FilmWriter(AllOrNothing):
             return kind(self._container, self.encoder, self._source, self._size)
         except (av.FFmpegError, ValueError) as error:
             raise OutputError(f"{self.target}: {self.encoder.name} cannot code {self._size} ({error})") from error
+
+    def _mark_view(self) -> None:
+        """Says in the film that its pictures are 3D, where FFmpeg lets us."""
+        kind, mode = CONTAINERS[self.target.suffix.lower()].format, self._source.stereo_mode
+        if mode and kind in MATROSKA:
+            self._pictures.stream.metadata["stereo_mode"] = mode
+        elif mode:
+            self.warnings.append(
+                f"{self._source.path}: 3D ({mode}); {kind} does not say so, write an .mkv to keep that"
+            )
+        if self._source.spherical:
+            self.warnings.append(f"{self._source.path}: a view all around (360 degrees); the copy does not say so")
 
     def write(self, frame: Frame) -> None:
         """Encodes one frame; its image may have any size. Raises OutputError if the disk does not take it."""
@@ -182,7 +195,7 @@ class FilmWriter(AllOrNothing):
 
     def _write_pixel_shape(self) -> None:
         aspect, kind = self._source.sample_aspect, CONTAINERS[self.target.suffix.lower()].format
-        if aspect != 1 and kind in ("matroska", "webm") and not write_pixel_shape(self._file.path, aspect):
+        if aspect != 1 and kind in MATROSKA and not write_pixel_shape(self._file.path, aspect):
             self.warnings.append(f"{self.target}: no room to say that pixels are {aspect} times as wide as high")
 
     def abort(self) -> None:
