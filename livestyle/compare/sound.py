@@ -106,10 +106,10 @@ def _fineness(before: Track, after: Track) -> Fraction:
 def _spans(a: Facts, b: Facts, before: Track, after: Track) -> list[tuple[Fraction | None, Fraction | None]]:
     """When a track starts and ends in either film: by its packets where they are the same, else by what decodes.
 
-    The end is the last packet's beginning where all are the same: not every container tells how long that one is.
+    Those count by their beginnings: not every container tells how long the last is, or what of the first is silent.
     """
     if same_packets(before, after) and before.pts and after.pts:
-        return [(track.start, track.pts[-1] * track.tick) for track in (before, after)]
+        return [(track.pts[0] * track.tick, track.pts[-1] * track.tick) for track in (before, after)]
     if before.codec == after.codec:
         return [(track.start, track.end) for track in (before, after)]
     return [heard(film.path, track.index) for film, track in ((a, before), (b, after))]
