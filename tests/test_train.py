@@ -622,6 +622,7 @@ def test_an_unfinished_training_is_gone_on_with_or_kept(
     assert code == 1 and "add --resume to go on with it" in errors[0] and unfinished.exists()
     code, _, errors = run_train("dots.png", *COMMON, "--resume")
     assert code == 0 and "goes on from step 1" in errors and not unfinished.exists()
+    assert "--resume" not in (tmp_path / "styles" / "dots.card.html").read_text()  # told to make it again by
     assert run_train("dots.png", *COMMON, "--name", "other", "--resume")[0] == 1
 
 

@@ -114,7 +114,8 @@ def run_training(
                 raise OutputError(f"{files.style}: cannot be written ({error.strerror or error})") from error
         files.clear()
         if not isinstance(trained, Predicted):
-            report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *command])})
+            whole = [word for word in command if word != "--resume"]  # what makes it again has nothing to go on with
+            report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *whole])})
     return files.style
 
 
