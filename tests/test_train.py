@@ -832,6 +832,7 @@ def test_a_seed_that_is_too_large_is_a_usage_error(run_train: RunCli) -> None:
         (["vgg.safetensors", "--photos", "photos"], "vgg.safetensors: not a picture"),
         (["dots.png", "--photos", "photos", "--loss-network", "vgg11"], "vgg11: no such loss network"),
         (["dots.png", "--photos", "photos", "--name", "a", "--name", "b"], "--name: 2 names for 1 paintings"),
+        (["dots.png", "dots.png", "--photos", "photos"], "'dots' is the name of more than one painting"),
         (["dots.png", "waves.png", "--photos", "photos", "--net", "johnson"], "johnson holds one style, not 2"),
         (["dots.png", "--photos", "photos", "--style-weight", "1", "--style-weight", "2"], "--style-weight: 2 values"),
         (["dots.png", "--photos", "photos", "--out", "dots.png"], "dots.png: unknown kind of output"),

@@ -201,7 +201,9 @@ def _paintings(
     """What is given as options goes before what the recipe's rows say."""
     rows = rows or [{}] * len(pictures)
     names = names or [str(row.get("name", path.stem)) for row, path in zip(rows, pictures, strict=True)]
-    if len(names) != len(pictures) or len(set(names)) != len(names):
+    if twice := {name for name in names if list(names).count(name) > 1}:
+        raise InputError(f"--name: '{min(twice)}' is the name of more than one painting; give each its own")
+    if len(names) != len(pictures):
         raise InputError(f"--name: {len(names)} names for {len(pictures)} paintings; give each its own")
     for name in names:
         check_name(name)
