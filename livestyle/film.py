@@ -14,7 +14,7 @@ from .media.encoding import USUAL, Encoder, Encoding
 from .media.reader import FilmReader
 from .media.sequence import open_reader
 from .media.sequence_writer import SequenceWriter, check_sequence_target, is_sequence_target
-from .media.size import MAX_PIXELS, Size, fit, working_size
+from .media.size import MAX_PIXELS, Size, fit, parse_size, working_size
 from .media.writer import SUFFIXES, FilmWriter, check_target
 from .pipeline import Stats, run, within
 from .resume import Job, render_segments
@@ -106,6 +106,9 @@ def stylize_film(
     Raises InputError, OutputError or DeviceError, and leaves nothing behind but, with `resume`, the hidden folder.
     """
     source, target = Path(source), Path(target)
+    if isinstance(stylizer, str | Path):
+        raise InputError(f"stylizer '{stylizer}': give what livestyle.load makes of it")
+    size, out_size = (one if one is None else parse_size(str(one)) for one in (size, out_size))
 
     def open_film() -> FilmReader:
         reader = open_reader(source, size=size, max_pixels=max_pixels, rate=rate)

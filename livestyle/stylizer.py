@@ -17,6 +17,8 @@ from .errors import InputError
 from .frame import Image, check_image
 from .styles import find
 
+_MOST_THREADS = 256
+
 
 @dataclass(frozen=True)
 class Part:
@@ -112,7 +114,7 @@ def load(
         style: `file.onnx#name` picks one style of a file that holds many.
         strength: 0 the input itself, 1 the full style.
         device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads; 0 for all cores.
+        threads: CPU threads, 256 at most; 0 for all cores.
         film: work on as many frames at once as there are threads, one thread each: more frames a second,
             for nobody waits at the end of a layer, but each frame takes longer. Not for a camera.
 
@@ -121,6 +123,8 @@ def load(
     """
     if device not in DEVICES:
         raise InputError(f"device '{device}': choose one of {', '.join(DEVICES)}")
+    if not isinstance(threads, int) or not 0 <= threads <= _MOST_THREADS:
+        raise InputError(f"threads {threads}: give a whole number from 1 to {_MOST_THREADS}, or 0 for all cores")
     lanes = (threads or cores()) if film else 1
     files: list[Path] = []
 

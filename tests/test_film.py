@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from livestyle import load, stylize_film
 from livestyle.compare import compare_films
+from livestyle.errors import InputError
 from livestyle.frame import Image
 from livestyle.media.encoding import Encoding
 from livestyle.media.size import Size, fit, pad_even
@@ -246,3 +248,15 @@ def test_more_pixels_than_allowed_are_refused(make_film: MakeFilm, tmp_path: Pat
     assert outcome.code == 1
     assert len(outcome.err) == 1
     assert outcome.err[0].endswith("64x48 is more than 3000 pixels; if you trust it, allow more with --max-pixels 3072")
+
+
+@pytest.mark.parametrize("size", [0, -5, (64, 48), 1.5, "wide"])
+def test_from_python_a_size_that_is_none_is_an_error(size: Any, tmp_path: Path) -> None:
+    for name in ("size", "out_size"):
+        with pytest.raises(InputError, match="give WxH or the long side in pixels"):
+            stylize_film("in.mp4", tmp_path / "out.mp4", load("none"), **{name: size})
+
+
+def test_from_python_a_style_is_loaded_first(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="stylizer 'starry': give what livestyle"):
+        stylize_film("in.mp4", tmp_path / "out.mp4", "starry")  # type: ignore[arg-type]

@@ -206,6 +206,12 @@ def test_an_unknown_device_is_an_error(style: str) -> None:
         livestyle.load(style, device="quantum")
 
 
+@pytest.mark.parametrize("threads", [-1, 257, 10**6, 1.5, "2", None])
+def test_a_number_of_threads_that_is_none_is_an_error(threads: int) -> None:
+    with pytest.raises(InputError, match=f"threads {threads}: give a whole number from 1 to 256, or 0"):
+        livestyle.load("none", device="cpu", threads=threads)
+
+
 def test_the_device_is_what_really_runs() -> None:
     assert livestyle.load("none").device == "no network runs"
     assert livestyle.load("green", device="cpu", threads=3).device == "cpu, 3 threads (onnxruntime)"

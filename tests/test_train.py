@@ -39,7 +39,7 @@ from livestyle.training import loop, state  # noqa: E402
 from livestyle.training.config import Judged, Painting, Progress, TrainConfig, Watcher  # noqa: E402
 from livestyle.training.loop import train  # noqa: E402
 from livestyle.training.recipe import load_recipe  # noqa: E402
-from livestyle.training.state import load_network  # noqa: E402
+from livestyle.training.state import alone, load_network  # noqa: E402
 
 torch.set_num_threads(1)  # threads cost more than they bring to nets this small
 TINY = {"width": 4, "depth": 4, "blocks": 1}
@@ -622,7 +622,21 @@ def test_an_unfinished_training_is_gone_on_with_or_kept(
     assert code == 1 and "add --resume to go on with it" in errors[0] and unfinished.exists()
     code, _, errors = run_train("dots.png", *COMMON, "--resume")
     assert code == 0 and "goes on from step 1" in errors and not unfinished.exists()
+    assert "--resume" not in (tmp_path / "styles" / "dots.card.html").read_text()  # told to make it again by
     assert run_train("dots.png", *COMMON, "--name", "other", "--resume")[0] == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+@pytest.mark.parametrize("more", [[], ["--resume"], ["--overwrite"]])
+def test_a_second_training_of_a_name_is_refused_while_the_first_runs(
+    more: list[str], run_train: RunCli, tmp_path: Path
+) -> None:
+    unfinished = tmp_path / "training" / "dots.safetensors"
+    with alone(unfinished):
+        unfinished.write_bytes(b"the first one's")
+        code, _, errors = run_train("dots.png", *COMMON, *more)
+    assert (code, len(errors)) == (1, 1) and "a training of 'dots' is under way" in errors[0]
+    assert [path.read_bytes() for path in unfinished.parent.iterdir()] == [b"the first one's"]
 
 
 def test_a_style_that_the_disk_does_not_take_is_exported_when_resumed(
@@ -818,6 +832,7 @@ def test_a_seed_that_is_too_large_is_a_usage_error(run_train: RunCli) -> None:
         (["vgg.safetensors", "--photos", "photos"], "vgg.safetensors: not a picture"),
         (["dots.png", "--photos", "photos", "--loss-network", "vgg11"], "vgg11: no such loss network"),
         (["dots.png", "--photos", "photos", "--name", "a", "--name", "b"], "--name: 2 names for 1 paintings"),
+        (["dots.png", "dots.png", "--photos", "photos"], "'dots' is the name of more than one painting"),
         (["dots.png", "waves.png", "--photos", "photos", "--net", "johnson"], "johnson holds one style, not 2"),
         (["dots.png", "--photos", "photos", "--style-weight", "1", "--style-weight", "2"], "--style-weight: 2 values"),
         (["dots.png", "--photos", "photos", "--out", "dots.png"], "dots.png: unknown kind of output"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +37,7 @@ try:
     from .plan import Talk, Watchers, name_of
     from .preview import Preview, to_images
     from .recipe import Recipe, load_recipe, pictures_of
+    from .state import alone
     from .team import Team, gathered
 except ModuleNotFoundError as error:
     raise MissingExtra("livestyle train", error.name or "torch", "train") from error
@@ -89,8 +90,9 @@ def run_training(
     config = make_config(recipe=recipe, **options)
     if (recipe or config.net == "predictor") and not out:
         out = Path(f"{recipe.name if recipe else config.net}.onnx")  # what ships is in the styles' folder already
-    with gathered() as team:
-        files = find_files(config.paintings[0].name, out, checkpoint, overwrite=overwrite, resume=resume, team=team)
+    style = out or user_folder() / f"{config.paintings[0].name}.onnx"
+    with gathered() as team, alone(checkpoint or _own_checkpoint(style)) if team.leads else nullcontext():
+        files = find_files(style, out, checkpoint, overwrite=overwrite, resume=resume, team=team)
         start = _starting_file(start, config, recipe)
         if config.codes_only and (start is None or config.net == "johnson"):
             if options["codes_only"]:
@@ -112,7 +114,8 @@ def run_training(
                 raise OutputError(f"{files.style}: cannot be written ({error.strerror or error})") from error
         files.clear()
         if not isinstance(trained, Predicted):
-            report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *command])})
+            whole = [word for word in command if word != "--resume"]  # what makes it again has nothing to go on with
+            report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *whole])})
     return files.style
 
 
@@ -198,7 +201,9 @@ def _paintings(
     """What is given as options goes before what the recipe's rows say."""
     rows = rows or [{}] * len(pictures)
     names = names or [str(row.get("name", path.stem)) for row, path in zip(rows, pictures, strict=True)]
-    if len(names) != len(pictures) or len(set(names)) != len(names):
+    if twice := {name for name in names if list(names).count(name) > 1}:
+        raise InputError(f"--name: '{min(twice)}' is the name of more than one painting; give each its own")
+    if len(names) != len(pictures):
         raise InputError(f"--name: {len(names)} names for {len(pictures)} paintings; give each its own")
     for name in names:
         check_name(name)
@@ -218,19 +223,22 @@ def _each(values: Sequence[T], paintings: Sequence[Path], option: str) -> Sequen
     return values if len(values) == len(paintings) else [values[0]] * len(paintings)
 
 
+def _own_checkpoint(style: Path) -> Path:
+    return user_folder().parent / "training" / f"{style.stem}.safetensors"
+
+
 def find_files(
-    name: str, out: Path | None, checkpoint: Path | None, *, overwrite: bool, resume: bool, team: Team
+    style: Path, out: Path | None, checkpoint: Path | None, *, overwrite: bool, resume: bool, team: Team
 ) -> Files:
     """Where the results are to go. Raises OutputError or InputError if they cannot, or would replace what counts."""
-    style = out or user_folder() / f"{name}.onnx"
     if out is None:
-        check_free(name, overwrite=overwrite)
+        check_free(style.stem, overwrite=overwrite)
         style.parent.mkdir(parents=True, exist_ok=True)
     check_length(style.stem)
     check_target(style, None, overwrite=overwrite, suffixes=(".onnx",))
     if checkpoint:
         return Files(style, checkpoint, False)
-    place = user_folder().parent / "training" / f"{style.stem}.safetensors"
+    place = _own_checkpoint(style)
     if resume and not place.exists():
         raise InputError(f"--resume: there is no unfinished training of '{style.stem}'")
     if place.exists() and not resume:

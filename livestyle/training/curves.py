@@ -13,6 +13,7 @@ from ..errors import MissingExtra, OutputError
 from .config import Judged, Progress, Watcher
 
 _SHOWN = ("total", "style", "content", "temporal")
+_ROOM = 1.1  # times the highest point: the axis ends above it
 
 
 def write_curves(history: Sequence[dict[str, float]], target: Path) -> None:
@@ -28,7 +29,8 @@ def write_curves(history: Sequence[dict[str, float]], target: Path) -> None:
         for key, label, width in ((f"train {name}", "learning", 0.8), (name, "kept aside", 1.8)):
             rows = [(row["step"], row[key]) for row in history if key in row]
             axes.plot(*zip(*rows, strict=True), label=label, linewidth=width, marker=".") if rows else None
-        axes.set(title=name, xlabel="step", ylim=(0, None))
+        top = max(row[key] for row in history for key in (name, f"train {name}") if key in row)
+        axes.set(title=name, xlabel="step", xlim=(0, None), ylim=(0, _ROOM * top or 1))
         axes.legend()
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part.png")
     try:

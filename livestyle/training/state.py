@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..losses import Perceptual
+from ..media.temporary import open_locked
 from ..nets import build
 from .budget import Budget
 from .config import TrainConfig
@@ -113,6 +116,27 @@ class State:
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+@contextmanager
+def alone(checkpoint: Path) -> Iterator[None]:
+    """Locks a checkpoint's name, there or not. Raises InputError if another training holds it."""
+    lock = checkpoint.with_name(f".{checkpoint.name}.lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = open_locked(lock)
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            what = f"a training of '{checkpoint.stem}' is under way"
+            raise InputError(f"{what}; wait for it, stop it, or choose another name with --name") from error
+        file = -1  # what takes no lock takes no checkpoint either: the training says so
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            lock.unlink(missing_ok=True)
+        if file >= 0:
+            os.close(file)
 
 
 def write_checkpoint(packed: Packed, path: Path) -> None:
