@@ -196,7 +196,7 @@ def split(photos: Photos) -> tuple[Photos, Photos]:
 def find_pictures(folder: Path) -> list[Path]:
     """All pictures below a folder, sorted. Raises InputError if there are none."""
     if not folder.is_dir():
-        what = "a file; give a folder of photos, or a film" if folder.exists() else "no such folder of photos"
+        what = "a file; give a folder of pictures, or a film" if folder.exists() else "no such folder"
         raise InputError(f"{folder}: {what}")
     found = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
     paths = sorted(path for path in found if path.suffix.lower() in SUFFIXES and path.name[0] != ".")

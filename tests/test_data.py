@@ -146,7 +146,7 @@ def test_pictures_are_found_below_the_folder_in_order(tmp_path: Path) -> None:
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no pictures in it"):
         find_pictures(tmp_path)
-    with pytest.raises(InputError, match="no such folder of photos"):
+    with pytest.raises(InputError, match="no such folder"):
         find_pictures(tmp_path / "missing")
 
 

@@ -826,7 +826,7 @@ def test_a_seed_that_is_too_large_is_a_usage_error(run_train: RunCli) -> None:
         (["dots.png", "--photos", "photos", "--name", "a+b"], "cannot be the name of a style"),
         (["--paintings", "empty", "--photos", "photos"], "empty: no pictures in it"),
         (["dots.png", "--photos", "photos", "--resume"], "no unfinished training of 'dots'"),
-        (["dots.png", "--photos", "missing"], "missing: no such folder of photos"),
+        (["dots.png", "--photos", "missing"], "missing: no such folder"),
         (["dots.png", "--photos", "empty"], "empty: no pictures in it"),
         (["missing.png", "--photos", "photos"], "missing.png: no such file"),
         (["vgg.safetensors", "--photos", "photos"], "vgg.safetensors: not a picture"),

@@ -255,5 +255,5 @@ def _found(source: str) -> CameraInfo:
     elif camera is None:
         source = f"'{source}': there is no such camera, and no such file"
     if camera is None:
-        raise DeviceError(f"camera {source}; cameras here: {names(cameras)}; name another with --camera")
+        raise DeviceError(f"camera {source}; cameras here: {names(cameras)}")
     return camera
