@@ -71,10 +71,12 @@ def _to_proto(contract: Contract) -> ModelProto:
     shapes: dict[str, object] = {"frames": dict.fromkeys((0, 1, 2), Dim.DYNAMIC), "strength": None}
     if contract.code_size:
         inputs, shapes = (*inputs, contract.code_rows()[0]), {**shapes, "code": None}
-    with silent_exporter():
+    with silent_exporter(), torch.no_grad():
+        # Left to itself, it first tries to do without `strict`, in vain and for as long again.
+        captured = torch.export.export(contract, inputs, dynamic_shapes=shapes, strict=True)
         program = torch.onnx.export(
-            contract, inputs, dynamo=True, dynamic_shapes=shapes, input_names=list(shapes),
-            output_names=["styled"], opset_version=OPSET, verbose=False,
+            captured, dynamo=True, input_names=list(shapes), output_names=["styled"], opset_version=OPSET,
+            verbose=False,
         )  # fmt: skip
     assert program is not None
     model = program.model_proto
