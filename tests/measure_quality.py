@@ -42,10 +42,14 @@ STROKES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 
 
 def held_out(folder: Path, count: int) -> np.ndarray:
-    """(count, 256, 256, 3): every 14th photo, thinned, its middle square."""
+    """(count, 256, 256, 3): the middle squares of photos that our training leaves out."""
+    return np.stack([_square(path) for path in held_out_files(folder, count)])
+
+
+def held_out_files(folder: Path, count: int) -> list[Path]:
+    """Every 14th photo, thinned."""
     paths = sorted(folder.glob("*.jpg"))[13::14]
-    chosen = paths[:: max(1, len(paths) // count)][:count]
-    return np.stack([_square(path) for path in chosen])
+    return paths[:: max(1, len(paths) // count)][:count]
 
 
 def _square(path: Path) -> Image:

@@ -19,7 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from measure_quality import gradient_energy, runner
+from measure_quality import gradient_energy, held_out_files, runner
 from numpy.typing import NDArray
 
 import livestyle
@@ -119,8 +119,7 @@ def main() -> None:
     parser.add_argument("--network", help="judge the styles of this file instead of the shipped ones")
     parser.add_argument("--styles", nargs="*", default=["wave", "scream", "udnie"])
     args = parser.parse_args()
-    paths = sorted((args.data / "photos").glob("*.jpg"))[13::14]
-    paths = paths[:: max(1, len(paths) // args.photos)][: args.photos]
+    paths = held_out_files(args.data / "photos", args.photos)
     print(f"{len(paths)} photos; ours / peer's (ratio)\n")
     print("| style | size | e_1 | e_5 | noise | energy |\n|---|---|---|---|---|---|")
     for style in args.styles:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import av
 
+from .size import Size, enlarged
 from .structure import number, number_length
 
 # RFC 9559, section 5.1
@@ -121,7 +122,7 @@ def _video_with_shape(data: bytes, video: _Element, aspect: Fraction) -> bytes:
     """What is in a video's element then."""
     parts = {one.name: one for one in _inside(data, video.begin, video.end)}
     told = {name: int.from_bytes(data[one.begin : one.end]) for name, one in parts.items()}
-    width, height = _shown(told[_WIDTH], told[_HEIGHT], aspect)
+    width, height = enlarged(Size(told[_WIDTH], told[_HEIGHT]), aspect)
     views = told.get(_STEREO_MODE)
     shown = {
         _SHOWN_WIDTH: round(width / (1 + (views in _BESIDE))),
@@ -129,11 +130,6 @@ def _video_with_shape(data: bytes, video: _Element, aspect: Fraction) -> bytes:
     }
     kept = [data[one.at : one.end] for name, one in parts.items() if name not in {*shown, _SHOWN_UNIT}]
     return b"".join([*kept, *(_coded(name, _bytes(side)) for name, side in shown.items())])
-
-
-def _shown(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
-    """In square pixels, none of the picture's given up."""
-    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
 def _with_positions(data: bytes, index: _Element, moved: range, by: int) -> bytes:

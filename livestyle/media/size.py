@@ -54,8 +54,11 @@ def with_square_pixels(size: Size, aspect: Fraction) -> Size:
 
     An aspect that no camera has is a mistake in the film, and left alone.
     """
-    if not 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL:
-        return size
+    return enlarged(size, aspect) if 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL else size
+
+
+def enlarged(size: Size, aspect: Fraction) -> Size:
+    """The least size in square pixels that gives up none of a picture's, which are `aspect` times as wide as high."""
     if aspect >= 1:
         return Size(round(size.width * aspect), size.height)
     return Size(size.width, round(size.height / aspect))
