@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from livestyle import load, stylize_film
 from livestyle.frame import Image
 from livestyle.media import tone
+from livestyle.media.playback import NetworkStream
 from livestyle.media.reader import FilmReader
 
 Array = NDArray[np.float64]
@@ -228,3 +229,9 @@ def test_output_of_a_tone_mapped_film_has_all_frames(tmp_path: Path) -> None:
     source = write_hdr(tmp_path / "in.mkv", bars(COLOURS * 0.5), PQ, frames=9)
     stylize_film(source, tmp_path / "out.mp4", load("none"))
     assert len(images_of(tmp_path / "out.mp4")) == 9
+
+
+def test_a_film_of_the_network_has_the_same_colours(tmp_path: Path) -> None:
+    source = write_hdr(tmp_path / "in.mkv", bars(COLOURS * 0.5), PQ)
+    with NetworkStream(source.as_uri()) as stream:
+        assert np.array_equal(next(iter(stream)).image, first_image(source))

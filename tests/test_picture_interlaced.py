@@ -14,6 +14,7 @@ from conftest import MakeFilm, frame_times, gradient
 from livestyle import load, stylize_film
 from livestyle.frame import Image
 from livestyle.media import filters
+from livestyle.media.playback import NetworkStream
 from livestyle.media.reader import FilmReader
 
 SIZE = (96, 64)
@@ -140,3 +141,12 @@ def test_frames_too_small_for_a_deinterlacer_stay_as_they_are() -> None:
     assert [frame.pts for frame in frames] == [1000, 999, 998]
     assert len(said) == 1
     assert "16x2" in said[0]
+
+
+def test_a_film_of_the_network_is_deinterlaced_too(ffmpeg: Callable[..., bytes], tmp_path: Path) -> None:
+    film = film_of_fields(ffmpeg, tmp_path / "mpeg2.ts")
+    images, _, _ = read(film)
+    with NetworkStream(film.as_uri()) as stream:
+        streamed = [frame.image for frame in stream]
+    assert len(streamed) == len(images)
+    assert all(np.array_equal(*pair) for pair in zip(streamed, images, strict=True))

@@ -16,11 +16,13 @@ import av
 from ..errors import DeviceError
 from ..frame import Frame, Image
 from .color import to_rgb
+from .filters import deinterlaced
 from .frame_times import times_of
 from .orientation import orientation_of
 from .reader import FilmReader
 from .size import Size, with_square_pixels
-from .source import MICROSECOND, Closing
+from .source import MICROSECOND, Closing, say_nothing
+from .tone import is_hdr, tone_map_for
 
 _LONGEST_SLEEP = 0.5  # seconds; so that close() is noticed
 CONNECT_SECONDS, READ_SECONDS = 10.0, 5.0
@@ -107,13 +109,14 @@ class NetworkStream(_Paced):
         if not self._film:
             stream.thread_type = "SLICE"  # threads by frame would each hold one back
             stream.codec_context.flags |= av.codec.context.Flags.low_delay
-        pictures = self._decode(stream)
+        pictures = deinterlaced(self._decode(stream), say_nothing)
         first = next(pictures, None)
         if first is None:
             raise DeviceError(f"{self._name}: no frame of it can be decoded")
         self._pictures = itertools.chain([first], pictures) if self._film else pictures  # a camera's is old by now
         self._times, self._aspect = times_of(stream), stream.sample_aspect_ratio or Fraction(1)
         self._orientation = orientation_of(first)
+        self._tone_map = tone_map_for(first) if is_hdr(first) else None
         self.frame_size = self._orientation.shown(self._coded_size(first))
         self.rate: Fraction = stream.guessed_rate or stream.average_rate or Fraction(25)
 
@@ -162,7 +165,8 @@ class NetworkStream(_Paced):
         return with_square_pixels(Size(picture.width, picture.height), self._aspect)
 
     def _image(self, picture: av.VideoFrame) -> Image:
-        return self._orientation.apply(to_rgb(picture, self._coded_size(picture)))
+        tone_map = self._tone_map if is_hdr(picture) else None
+        return self._orientation.apply(to_rgb(picture, self._coded_size(picture), tone_map=tone_map))
 
     def _wait_for(self, picture: av.VideoFrame) -> float:
         """Until a film's picture is due; tells when that is."""
