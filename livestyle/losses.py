@@ -285,6 +285,14 @@ class Perceptual(nn.Module):
         same = torch.stack([getattr(self.weights, name) * parts[name] for name in _REST]).sum(0)
         return same + self.style_weights[painting] * parts["style"] + self._dots[painting] * parts["dots"]
 
+    def objective(self, parts: Mapping[str, Tensor], painting: Tensor) -> Tensor:
+        """(N,): style, content and total variation (Johnson 2016, section 3.2), and the range: what has a least value.
+
+        The other parts mend what networks do wrong; a picture optimised for `total` would win by them alone.
+        """
+        same = self.weights.content * parts["content"] + self.weights.tv * parts["tv"]
+        return same + self.weights.beyond * parts["beyond"] + self.style_weights[painting] * parts["style"]
+
     @torch.no_grad()
     def _watch(self, painting: Tensor, style: Tensor, content: Tensor) -> None:
         """Brings `running` up to date and moves the style weights towards their goals."""

@@ -439,6 +439,7 @@ def run_train(
     """A function that runs `livestyle train`: exit code, lines of output, lines of errors."""
     pytest.importorskip("onnxscript")
     monkeypatch.setenv("LIVESTYLE_HOME", str(tmp_path))
+    monkeypatch.setattr("livestyle.training.command._COMPARED", 0)  # seconds: only where it is looked at
     monkeypatch.chdir(world)
 
     def run(
@@ -460,8 +461,9 @@ def run_train(
 
 
 def test_the_command_writes_a_style_that_runs_and_tells_how_it_was_made(
-    run_train: RunCli, tmp_path: Path, world: Path
+    run_train: RunCli, tmp_path: Path, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("livestyle.training.command._COMPARED", 300)
     dots, waves, photos, vgg = (str(world / name) for name in ("dots.png", "waves.png", "photos", "vgg.safetensors"))
     named = ["--name", "d", "--name", "w"]
     code, out, errors = run_train(dots, waves, "--photos", photos, "--loss-network", vgg, *named)
@@ -470,7 +472,8 @@ def test_the_command_writes_a_style_that_runs_and_tells_how_it_was_made(
     assert "photos: 3 (photos), judged by the same" in errors
     assert any(line.startswith("2/2  total ") for line in errors)
     assert errors[-1] == f"card: {target.with_suffix('.card.html')}"
-    assert "noise amplification" in target.with_suffix(".card.html").read_text()
+    card = target.with_suffix(".card.html").read_text()
+    assert "noise amplification" in card and card.count("iterations of Gatys 2015") == 2  # one a style
     beside = {path.name for path in target.parent.iterdir()} - {target.name}
     assert beside == {"d.card.html", "d.preview.png", "d.curves.png"}
     with Pillow.open(target.with_suffix(".preview.png")) as preview:
@@ -701,7 +704,8 @@ def test_a_training_that_had_ended_still_gets_its_curves(
     assert (code, errors.count("goes on from step 2")) == (0, 1)
     styles = tmp_path / "styles"
     assert (styles / "dots.curves.png").exists()
-    assert "content loss" in (styles / "dots.card.html").read_text()
+    card = (styles / "dots.card.html").read_text()
+    assert "content loss" in card and "Gatys" not in card  # nothing is said where there was no time
 
 
 RECIPE = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -25,7 +26,7 @@ try:
     from exporters.to_onnx import export_codes, export_onnx
 
     from ..data import STROKE_SIZE, load_painting, painting_notes
-    from ..losses import LossWeights
+    from ..losses import LossWeights, Perceptual
     from ..nets.johnson import Johnson
     from ..nets.lite import Lite
     from ..nets.predictor import Predicted
@@ -48,6 +49,7 @@ QUALITY = {"draft": 1.0, "good": 2.0, "best": 15.0}  # minutes
 STARTS = {"lite": NETWORK, "predictor": NETWORK, "johnson": NETWORK.with_name("starry-johnson.onnx")}  # what ships
 _FIRST_STYLE_WEIGHT = 3.0
 _NOTED = 12  # lines about paintings
+_COMPARED = 10.0  # seconds for the comparison with Gatys, or a tenth of the training's if that is more
 
 
 @dataclass(frozen=True)
@@ -258,10 +260,10 @@ class Report:
     def __init__(self, config: TrainConfig, files: Files, say: Say, logs: Path | None) -> None:
         self.files, self._say, self._config = files, say, config
         self.preview = Preview(files.beside(".preview.png"), keep_color=config.keep_color)
-        self._stills = Stills()
+        self._told = ForTheCard()
         self.talk = Talk(config, say, self._lines())
         self._logs = [Logs(logs)] if logs else []
-        self.watchers = Watchers(self.talk, self.preview, self._stills, *self._logs)
+        self.watchers = Watchers(self.talk, self.preview, self._told, *self._logs)
 
     def _lines(self) -> list[str]:
         paintings = self._config.paintings
@@ -283,11 +285,14 @@ class Report:
 
     def finish(self, names: Sequence[str], facts: dict[str, str]) -> None:
         """Writes curves and card, which are no reason to fail."""
-        history, card = self.talk.history, self.files.beside(".card.html")
+        history, card, told = self.talk.history, self.files.beside(".card.html"), self._told
         networks = ", ".join(Path(name).stem for name in self._config.loss_networks)
         facts = {**_losses(history), "loss networks": networks, **facts}
         try:
-            write_card(card, self.files.style, names, stills=self._stills.images, facts=facts)
+            write_card(
+                card, self.files.style, names, stills=told.stills, losses=told.losses,
+                keep_color=self._config.keep_color, seconds=max(_COMPARED, told.seconds / 10), facts=facts,
+            )  # fmt: skip
             self._say(f"card: {card}")
             if history:
                 write_curves(history, self.files.beside(".curves.png"))
@@ -298,12 +303,16 @@ class Report:
                 self._say(f"note: {broken}")
 
 
-class Stills(Watcher):
-    """Remembers photos kept aside."""
+class ForTheCard(Watcher):
+    """Remembers photos kept aside, the losses at the end, and the seconds it took."""
 
     def begun(self, facts: Facts, examples: torch.Tensor) -> None:
-        """Keeps them as images."""
-        self.images = to_images(examples)[:8]
+        """Keeps the photos as images."""
+        self.stills, self._began = to_images(examples)[:8], time.monotonic()
+
+    def ended(self, perceptual: Perceptual) -> None:
+        """Keeps the losses."""
+        self.losses, self.seconds = perceptual, time.monotonic() - self._began
 
 
 def _losses(history: Sequence[dict[str, float]]) -> dict[str, str]:

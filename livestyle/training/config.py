@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..losses import LossWeights
+from ..losses import LossWeights, Perceptual
 
 _RATE, _CODES_RATE = 2e-3, 1e-2
 
@@ -122,6 +122,9 @@ class Watcher:
 
     def judged(self, judged: Judged, history: Sequence[dict[str, float]]) -> None:
         """After every look at the photos kept aside; `history` has a row for each."""
+
+    def ended(self, perceptual: Perceptual) -> None:
+        """At the end of training, with the losses as they are by then."""
 
     def note(self, line: str) -> None:
         """Something the user should know."""

@@ -95,6 +95,7 @@ class _Training:
         elif not state.ended and state.best_net:  # a shorter training is asked for now
             self._look()
             self._end()
+        self._watcher.ended(state.perceptual)
         return state.net.eval().cpu()
 
     def _steps(self, crops: Crops) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import takewhile
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from ..frame import Image
 from ..motion_pairs import warp
+from ..reference.gatys import descent
 from .preview import to_images
 
 _FRAMES, _NOISE = 4, 4.0  # sensor noise in levels
@@ -65,6 +68,23 @@ def noise_amplification(stylize: Stylize, stills: Sequence[Image]) -> float:
         deviations.append([np.std(np.stack(images).astype(np.float32), axis=0).mean() for images in (styled, noisy)])
     after, before = np.mean(deviations, axis=0)
     return float(after / before)
+
+
+def gatys_iterations(
+    stylize: Stylize, stills: Sequence[Image], objective: Callable[[Tensor, Tensor], Tensor], *, seconds: float
+) -> list[int]:
+    """For each still how many iterations of Gatys's descent come as low as the styled one; what there is time for.
+
+    `objective` is a scalar of a photo and its styled picture, (1, 3, H, W) in [0, 1] both.
+    """
+    until, counts = time.monotonic() + seconds, []
+    for still in stills:
+        x = _tensor(still)
+        with torch.no_grad():
+            goal = float(objective(x, _tensor(stylize(still))))
+        in_time = takewhile(lambda _: time.monotonic() <= until, descent(x, partial(objective, x)))
+        counts.append(next((count for count, loss in enumerate(in_time) if loss <= goal), None))
+    return [count for count in counts if count is not None]
 
 
 def fps(stylize: Stylize) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from ..losses import Perceptual
 from .config import Facts, Judged, Progress, TrainConfig, Watcher
 
 _MEASURED_STEPS = 5  # before the time they took is told
@@ -96,6 +97,11 @@ class Watchers(Watcher):
         """Tells all."""
         for one in self._all:
             one.judged(judged, history)
+
+    def ended(self, perceptual: Perceptual) -> None:
+        """Tells all."""
+        for one in self._all:
+            one.ended(perceptual)
 
     def note(self, line: str) -> None:
         """Tells all."""

@@ -1,0 +1,1 @@
+"""Slow ways to a styled picture: the references that fast ones are measured by."""
