@@ -22,7 +22,7 @@ from .media.pictures import FRAMES, Pictures, in_memory
 from .media.pieces import PacketFile, joined
 from .media.reader import FilmReader
 from .media.size import Size
-from .media.temporary import AllOrNothing
+from .media.temporary import AllOrNothing, Check
 from .media.writer import FilmWriter
 from .pipeline import Stats, run
 from .segments import Finish, SegmentFinisher, Share, shares
@@ -41,6 +41,7 @@ class Job:
         size: of the output.
         encoder: what `encoding` comes to; of hardware, nobody promises the same bits.
         patience: seconds without a frame after which the film is given up.
+        check: called just before the film gets its name.
     """
 
     target: Path
@@ -51,6 +52,7 @@ class Job:
     encoder: Encoder
     finish: Finish
     patience: float
+    check: Check
 
 
 def render_segments(
@@ -247,7 +249,9 @@ class _SegmentWriter(AllOrNothing):
 def _join(job: Job, reader: FilmReader, folder: WorkFolder, frames: int) -> list[str]:
     """The segments as one film under the target's name, with all else that is in the source; what to say of it."""
     paths = [folder.segment(number) for number in range(-(-frames // FRAMES))]
-    with FilmWriter(job.target, reader, size=job.size, encoding=job.encoding, folder=folder.path) as writer:
+    with FilmWriter(
+        job.target, reader, size=job.size, encoding=job.encoding, folder=folder.path, check=job.check
+    ) as writer:
         for packet in joined(paths, job.encoder.reorder):
             writer.write_coded(packet)
     return writer.warnings
