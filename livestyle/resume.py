@@ -15,7 +15,7 @@ from typing import Any
 
 from . import __version__
 from .backend import cores
-from .errors import OutputError
+from .errors import InputError, OutputError
 from .frame import Frame
 from .media.encoding import CONTAINERS, Encoder, Encoding
 from .media.pictures import FRAMES, Pictures, in_memory
@@ -69,12 +69,14 @@ def render_segments(
         resume: go on with what an interrupted render left in the folder, and leave it if this one is interrupted.
         workers: segments that are rendered at once; the bits do not depend on it.
     """
-    with WorkFolder(job.target, _note(job, reader), keep=resume) as folder:
+    note = _note(job, reader)
+    with WorkFolder(job.target, note, keep=resume) as folder:
         try:
             progress = _Progress(sum(folder.done().values()), reader.expected_frames, on_frame)
             _render_missing(job, folder, workers, progress)
             end = folder.end
             assert end is not None
+            _refuse_another(Path(reader.path), note["film"])
             warnings = [*folder.warnings, *end["warnings"], *_join(job, reader, folder, end["frames"])]
         except BaseException:
             if not resume:
@@ -101,6 +103,12 @@ def _note(job: Job, reader: FilmReader) -> dict[str, Any]:
         "versions": {"livestyle": __version__, **_packages()},
         "machine": {"device": stylizer.device, "cores": cores(), "processor": platform.machine()},
     }
+
+
+def _refuse_another(path: Path, film: dict[str, Any]) -> None:
+    """Raises InputError if the file is no longer the film its pictures are of: all else in it is read only now."""
+    if path.exists() and fingerprint(path) != film:
+        raise InputError(f"{path}: was changed while it was rendered; render it again")
 
 
 def _packages() -> dict[str, str]:
