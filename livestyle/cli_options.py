@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .pipeline import Stats
     from .stylizer import Stylizer
 
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "?")  # a stranger's text may hold orders to the terminal
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -179,8 +180,9 @@ def open_stylizer(quiet: bool, style: str, strength: float, device: str, threads
 
 
 def say(line: str, quiet: bool) -> None:
+    """Prints what it is: one line, whatever the names of strangers' files and tracks hold."""
     if not quiet:
-        click.echo(line, err=True)
+        click.echo(" ".join(line.splitlines()).translate(_CONTROLS), err=True)
 
 
 @contextlib.contextmanager
@@ -193,7 +195,7 @@ def progress(name: str, quiet: bool) -> Iterator[Callable[[Stats, int | None], N
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a film may be called a[red].mp4
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[fps]:.1f} fps"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from PIL import Image as Pillow
 
 from livestyle import __version__
 from livestyle.cli import cli
+from livestyle.cli_options import progress
 from livestyle.errors import InputError, MissingExtra, OutputError
 from livestyle.media.picture import read_image, write_image
+from livestyle.pipeline import Stats
 
 COMMANDS = sorted(cli.commands)
 
@@ -242,6 +245,27 @@ def test_a_signal_during_an_import_ends_as_a_signal(
 def test_an_error_gives_no_orders_to_the_terminal(tmp_path: Path, run_cli: RunCli) -> None:
     outcome = run_cli("image", tmp_path / "a\x1b[31mb.png", tmp_path / "out.png")
     assert outcome.code == 1 and "a?[31mb.png: no such file" in outcome.err[0]
+
+
+def test_a_films_name_gives_no_orders_to_the_terminal(film: Path, tmp_path: Path, run_cli: RunCli) -> None:
+    film = film.rename(tmp_path / "a\x1b[31m\nb.mp4")
+    shown = f"{tmp_path}/styled/a?[31m b.mp4"
+    made = run_cli("video", film, "--out-dir", tmp_path / "styled", "--style", "none").err
+    refused = run_cli("video", film, "--out-dir", tmp_path / "styled", "--style", "none").err
+    assert made[1].startswith(f"{shown}: 3 frames in ")
+    assert refused[1] == f"error: {shown}: exists already; add --overwrite to replace it"
+    assert len(made) == len(refused) == 3
+
+
+def test_the_bar_shows_a_films_name_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("a[red].mp4", quiet=False) as on_frame:
+        assert on_frame
+        on_frame(Stats(frames=1), 3)
+    assert "a[red].mp4" in terminal.getvalue()
 
 
 @pytest.mark.parametrize("name", ["picture", "picture.xyz"])
