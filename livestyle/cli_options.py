@@ -188,7 +188,7 @@ def say(line: str, quiet: bool) -> None:
 @contextlib.contextmanager
 def progress(name: str, quiet: bool) -> Iterator[Callable[[Stats, int | None], None] | None]:
     """A bar with fps and time left on a terminal; None elsewhere."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():  # None if a service closed it
         yield None
         return
     from rich.console import Console

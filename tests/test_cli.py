@@ -277,6 +277,13 @@ def test_a_picture_of_an_unknown_kind_is_not_written(name: str, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_render_needs_nobody_to_talk_to(film: Path) -> None:
+    target = film.with_name("out.mp4")
+    closed = "import sys; sys.stderr = None; from livestyle.cli import main; main()"
+    subprocess.run([sys.executable, "-c", closed, "video", film, target, "--style", "none"], check=True)
+    assert frame_times(target) == frame_times(film)
+
+
 def test_a_package_that_is_missing_is_one_line() -> None:
     hidden = "import sys; sys.modules['av'] = None; from livestyle.cli import main; main()"
     program = [sys.executable, "-c", hidden, "compare", "a", "b"]
