@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .pipeline import Stats
     from .stylizer import Stylizer
 
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "?")  # a stranger's text may hold orders to the terminal
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -179,21 +180,22 @@ def open_stylizer(quiet: bool, style: str, strength: float, device: str, threads
 
 
 def say(line: str, quiet: bool) -> None:
+    """Prints what it is: one line, whatever the names of strangers' files and tracks hold."""
     if not quiet:
-        click.echo(line, err=True)
+        click.echo(" ".join(line.splitlines()).translate(_CONTROLS), err=True)
 
 
 @contextlib.contextmanager
 def progress(name: str, quiet: bool) -> Iterator[Callable[[Stats, int | None], None] | None]:
     """A bar with fps and time left on a terminal; None elsewhere."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():  # None if a service closed it
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a film may be called a[red].mp4
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[fps]:.1f} fps"),

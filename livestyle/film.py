@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from .errors import InputError, OutputError, Stalled
@@ -15,6 +16,7 @@ from .media.reader import FilmReader
 from .media.sequence import open_reader
 from .media.sequence_writer import SequenceWriter, check_sequence_target, is_sequence_target
 from .media.size import MAX_PIXELS, Size, fit, parse_size, working_size
+from .media.temporary import Check
 from .media.writer import SUFFIXES, FilmWriter, check_target
 from .pipeline import Stats, run, within
 from .resume import Job, render_segments
@@ -57,10 +59,12 @@ def _check_target(target: Path, source: Path, encoding: Encoding, *, overwrite: 
         check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
 
 
-def _writer(target: Path, reader: FilmReader, size: Size, encoding: Encoding) -> FilmWriter | SequenceWriter:
+def _writer(
+    target: Path, reader: FilmReader, size: Size, encoding: Encoding, check: Check
+) -> FilmWriter | SequenceWriter:
     if is_sequence_target(target):
-        return SequenceWriter(target, reader, size=size)
-    return FilmWriter(target, reader, size=size, encoding=encoding)
+        return SequenceWriter(target, reader, size=size, check=check)
+    return FilmWriter(target, reader, size=size, encoding=encoding, check=check)
 
 
 def stylize_film(
@@ -116,23 +120,24 @@ def stylize_film(
             _fit_memory(reader, stylizer)
         return reader
 
+    check = partial(_check_target, target, source, encoding, overwrite=overwrite)
     finish = Finish(steady, keep_color)
     if finish and stylizer.neutral:  # the input itself stays so, bit for bit
         finish = Finish()
     with _open(source, open_film) as reader:
-        _check_target(target, source, encoding, overwrite=overwrite)
+        check()
         full = fit(reader.size, out_size)
         if resume or workers is not None:
             _refuse_to_cut(source, target)
             encoder = choose_encoder(encoding, target, full)
             if on_encoder:
                 on_encoder(encoder)
-            job = Job(target, open_film, stylizer, full, encoding, encoder, finish, PATIENCE)
+            job = Job(target, open_film, stylizer, full, encoding, encoder, finish, PATIENCE, check)
             stats, said = render_segments(job, reader, resume=resume, workers=workers or 1, on_frame=on_frame)
             return FilmResult(stats, tuple(said))
         report = (lambda stats: on_frame(stats, reader.expected_frames)) if on_frame else None
         in_order = SegmentFinisher(finish, WHOLE) if finish else None
-        with _writer(target, reader, full, encoding) as writer:
+        with _writer(target, reader, full, encoding, check) as writer:
             if on_encoder:
                 on_encoder(writer.encoder)
             stats = run(

@@ -15,14 +15,14 @@ from typing import Any
 
 from . import __version__
 from .backend import cores
-from .errors import OutputError
+from .errors import InputError, OutputError
 from .frame import Frame
 from .media.encoding import CONTAINERS, Encoder, Encoding
 from .media.pictures import FRAMES, Pictures, in_memory
 from .media.pieces import PacketFile, joined
 from .media.reader import FilmReader
 from .media.size import Size
-from .media.temporary import AllOrNothing
+from .media.temporary import AllOrNothing, Check
 from .media.writer import FilmWriter
 from .pipeline import Stats, run
 from .segments import Finish, SegmentFinisher, Share, shares
@@ -41,6 +41,7 @@ class Job:
         size: of the output.
         encoder: what `encoding` comes to; of hardware, nobody promises the same bits.
         patience: seconds without a frame after which the film is given up.
+        check: called just before the film gets its name.
     """
 
     target: Path
@@ -51,6 +52,7 @@ class Job:
     encoder: Encoder
     finish: Finish
     patience: float
+    check: Check
 
 
 def render_segments(
@@ -67,12 +69,14 @@ def render_segments(
         resume: go on with what an interrupted render left in the folder, and leave it if this one is interrupted.
         workers: segments that are rendered at once; the bits do not depend on it.
     """
-    with WorkFolder(job.target, _note(job, reader), keep=resume) as folder:
+    note = _note(job, reader)
+    with WorkFolder(job.target, note, keep=resume) as folder:
         try:
             progress = _Progress(sum(folder.done().values()), reader.expected_frames, on_frame)
             _render_missing(job, folder, workers, progress)
             end = folder.end
             assert end is not None
+            _refuse_another(Path(reader.path), note["film"])
             warnings = [*folder.warnings, *end["warnings"], *_join(job, reader, folder, end["frames"])]
         except BaseException:
             if not resume:
@@ -99,6 +103,12 @@ def _note(job: Job, reader: FilmReader) -> dict[str, Any]:
         "versions": {"livestyle": __version__, **_packages()},
         "machine": {"device": stylizer.device, "cores": cores(), "processor": platform.machine()},
     }
+
+
+def _refuse_another(path: Path, film: dict[str, Any]) -> None:
+    """Raises InputError if the file is no longer the film its pictures are of: all else in it is read only now."""
+    if path.exists() and fingerprint(path) != film:
+        raise InputError(f"{path}: was changed while it was rendered; render it again")
 
 
 def _packages() -> dict[str, str]:
@@ -247,7 +257,9 @@ class _SegmentWriter(AllOrNothing):
 def _join(job: Job, reader: FilmReader, folder: WorkFolder, frames: int) -> list[str]:
     """The segments as one film under the target's name, with all else that is in the source; what to say of it."""
     paths = [folder.segment(number) for number in range(-(-frames // FRAMES))]
-    with FilmWriter(job.target, reader, size=job.size, encoding=job.encoding, folder=folder.path) as writer:
+    with FilmWriter(
+        job.target, reader, size=job.size, encoding=job.encoding, folder=folder.path, check=job.check
+    ) as writer:
         for packet in joined(paths, job.encoder.reorder):
             writer.write_coded(packet)
     return writer.warnings

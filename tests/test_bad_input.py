@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -304,6 +305,17 @@ def test_a_failure_midway_leaves_everything_as_it_was(error: BaseException, exis
     with pytest.raises(type(error)):
         stylize_film(film, target, Fails(error), overwrite=True)  # type: ignore[arg-type]
     assert tree(film.parent) == before
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"workers": 2}], ids=str)
+def test_what_gets_the_targets_name_meanwhile_is_not_replaced_unasked(options: dict[str, Any], film: Path) -> None:
+    target = film.with_name("out.mp4")
+    with load("none") as stylizer:
+        with pytest.raises(OutputError, match="exists already"):
+            stylize_film(film, target, stylizer, **options, on_frame=lambda *_: target.write_bytes(b"mine"))
+        assert target.read_bytes() == b"mine"
+        stylize_film(film, target, stylizer, **options, overwrite=True)
+    assert sorted(path.name for path in film.parent.iterdir()) == ["in.mp4", "out.mp4"]
 
 
 # As on a full disk: no file may grow over half a kilobyte.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from PIL import Image as Pillow
 
 from livestyle import __version__
 from livestyle.cli import cli
+from livestyle.cli_options import progress
 from livestyle.errors import InputError, MissingExtra, OutputError
 from livestyle.media.picture import read_image, write_image
+from livestyle.pipeline import Stats
 
 COMMANDS = sorted(cli.commands)
 
@@ -244,6 +247,27 @@ def test_an_error_gives_no_orders_to_the_terminal(tmp_path: Path, run_cli: RunCl
     assert outcome.code == 1 and "a?[31mb.png: no such file" in outcome.err[0]
 
 
+def test_a_films_name_gives_no_orders_to_the_terminal(film: Path, tmp_path: Path, run_cli: RunCli) -> None:
+    film = film.rename(tmp_path / "a\x1b[31m\nb.mp4")
+    shown = f"{tmp_path}/styled/a?[31m b.mp4"
+    made = run_cli("video", film, "--out-dir", tmp_path / "styled", "--style", "none").err
+    refused = run_cli("video", film, "--out-dir", tmp_path / "styled", "--style", "none").err
+    assert made[1].startswith(f"{shown}: 3 frames in ")
+    assert refused[1] == f"error: {shown}: exists already; add --overwrite to replace it"
+    assert len(made) == len(refused) == 3
+
+
+def test_the_bar_shows_a_films_name_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("a[red].mp4", quiet=False) as on_frame:
+        assert on_frame
+        on_frame(Stats(frames=1), 3)
+    assert "a[red].mp4" in terminal.getvalue()
+
+
 @pytest.mark.parametrize("name", ["picture", "picture.xyz"])
 def test_a_picture_of_an_unknown_kind_is_not_written(name: str, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
@@ -251,6 +275,13 @@ def test_a_picture_of_an_unknown_kind_is_not_written(name: str, tmp_path: Path) 
     with pytest.raises(InputError, match="uint8 RGB"):
         write_image(gradient(8, 8) / 255, tmp_path / "picture.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_render_needs_nobody_to_talk_to(film: Path) -> None:
+    target = film.with_name("out.mp4")
+    closed = "import sys; sys.stderr = None; from livestyle.cli import main; main()"
+    subprocess.run([sys.executable, "-c", closed, "video", film, target, "--style", "none"], check=True)
+    assert frame_times(target) == frame_times(film)
 
 
 def test_a_package_that_is_missing_is_one_line() -> None:

@@ -16,7 +16,7 @@ import av
 import pytest
 from conftest import MakeFilm, RunCli, frame_times
 
-from livestyle import OutputError, load, stylize_film
+from livestyle import InputError, OutputError, load, stylize_film
 from livestyle.compare import compare_films
 from livestyle.media.pieces import PacketFile, joined, packets_in
 from livestyle.segments import FRAMES
@@ -164,6 +164,18 @@ def test_a_folder_of_another_render_is_not_used(
     assert [warning for warning in result.warnings if word in warning] == list(result.warnings)
     assert len(result.warnings) == 1
     assert digest(target) == digest(tmp_path / "whole.mp4")
+
+
+def test_a_film_that_is_replaced_meanwhile_does_not_lend_its_sound(film: Path, make_film: MakeFilm) -> None:
+    other = make_film("other.mp4", sound=True)
+
+    def replace(*_: object) -> None:
+        if other.exists():
+            other.replace(film)
+
+    with load("none") as stylizer, pytest.raises(InputError, match="changed while it was rendered"):
+        stylize_film(film, film.with_name("out.mp4"), stylizer, workers=1, on_frame=replace)
+    assert names(film.parent) == [film.name]
 
 
 def test_another_style_or_strength_begins_anew(film: Path) -> None:

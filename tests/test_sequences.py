@@ -119,6 +119,14 @@ def test_a_folder_with_anything_else_in_it_is_never_replaced(
     assert names(folder) == ["00001.png", "00002.png", "notes.txt"]
 
 
+def test_files_that_are_put_into_the_folder_meanwhile_are_not_lost(make_film: MakeFilm, tmp_path: Path) -> None:
+    film, folder = make_film(), pictures(tmp_path / "frames", 2)
+    with pytest.raises(OutputError, match="holds other files, such as"):
+        render(film, folder, overwrite=True, on_frame=lambda *_: (folder / "notes.txt").write_text("mine"))
+    assert names(folder) == ["00001.png", "00002.png", "notes.txt"]
+    assert names(tmp_path) == ["frames", film.name]
+
+
 def test_an_empty_folder_is_filled(make_film: MakeFilm, tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     render(make_film(), tmp_path / "frames")

@@ -205,6 +205,20 @@ def test_subtitles_of_pictures_are_copied_or_left_out_with_a_word(make_film: Mak
     ]
 
 
+@pytest.mark.parametrize("target", ["out.mkv", "out.mp4", "out.gif"])
+def test_tracks_of_a_codec_nobody_knows_are_left_out_with_a_word(
+    target: str, make_film: MakeFilm, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film, words = make_film("plain.mkv", sound=True), tmp_path / "words.srt"
+    words.write_text(SRT, encoding="utf-8")
+    known = ffmpeg("-i", film, "-i", words, "-map", "0", "-map", "1", "-c", "copy", "-f", "matroska", "-")
+    film.write_bytes(known.replace(b"A_AAC", b"A_NEW").replace(b"S_TEXT/UTF8", b"S_TEXT/NEW8"))
+    assert convert(film, tmp_path / target) == [
+        f"{kind} track {number} (unknown) is of a codec that is not known here and is left out"
+        for number, kind in enumerate(["sound", "subtitle"], start=1)
+    ]
+
+
 # A message of ATSC A/53 that holds one code of CEA-608, as a unit of H.264.
 CAPTION = b"\x00\x00\x01\x06\x04\x0e\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x2c\xff\x80"
 

@@ -18,7 +18,7 @@ from .sequence import FOLDERS_OWN, RATE, Pattern, is_sequence, pattern_of
 from .size import Size
 from .streams_roles import main_video, title_of
 from .streams_tags import still_true
-from .temporary import AllOrNothing
+from .temporary import AllOrNothing, Check, anything
 from .temporary_folder import TemporaryFolder
 
 FIRST = 1  # the number of the first picture
@@ -79,13 +79,16 @@ class SequenceWriter(AllOrNothing):
 
     A context manager: left without an error it finishes the folder, else it removes what was written.
 
+    Args:
+        check: called just before the folder gets its name.
+
     Attributes:
         encoder: what codes the pictures.
         warnings: what could not be carried over, a line each.
     """
 
-    def __init__(self, target: Path, source: FilmReader, *, size: Size | None = None) -> None:
-        self.target, self._source = target, source
+    def __init__(self, target: Path, source: FilmReader, *, size: Size | None = None, check: Check = anything) -> None:
+        self.target, self._source, self._check = target, source, check
         self._size = size or source.size
         self._pattern = target_pattern(target)
         self._suffix = self._pattern.suffix
@@ -118,7 +121,7 @@ class SequenceWriter(AllOrNothing):
     def close(self) -> None:
         """Finishes the folder and gives it its name."""
         try:
-            self._folder.publish()
+            self._folder.publish(self._check)
         except OSError as error:
             raise self._refused(error) from error
         self.warnings += self._about_time()

@@ -153,7 +153,9 @@ class OtherStreams:
     def _add(self, stream: Stream) -> list[str]:
         """Makes the stream of the output for one of the film; returns the tags it has no room for."""
         track: Track | None = None
-        if isinstance(stream, AudioStream):
+        if isinstance(stream, AudioStream | SubtitleStream) and stream.codec_context is None:
+            self._say(f"{title_of(stream)} is of a codec that is not known here and is left out")
+        elif isinstance(stream, AudioStream):
             track = self._add_sound(stream)
         elif isinstance(stream, SubtitleStream):
             track = self._add_subtitles(stream)

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,12 @@ _OLD = 60.0  # seconds without a write, where there are no locks, before a file 
 _TRIES, _PAUSE = 50, 0.01  # seconds
 _LONGEST = 255  # bytes of a file's name
 _ADDED = 24  # bytes, the most that the name of a hidden file has besides the target's: dots, process and purpose
+
+Check = Callable[[], object]  # raises if the target must not be replaced: somebody may have made one meanwhile
+
+
+def anything() -> None:
+    """The Check that lets any target be replaced."""
 
 
 def shortened(name: str, suffix: str = "") -> str:
@@ -73,10 +80,11 @@ class Temporary:
         self.path = (folder or target.parent) / f".{_stem(target)}.{os.getpid()}.part{target.suffix}"
         self._file: int | None = open_locked(self.path)
 
-    def publish(self) -> None:
-        """Gives the file its target's name, once all of it is on the disk. Raises OSError."""
+    def publish(self, check: Check = anything) -> None:
+        """Gives the file its target's name, once all of it is on the disk and `check` has passed. Raises OSError."""
         with open(self.path, "rb+") as file:
             os.fsync(file.fileno())
+        check()
         os.replace(self.path, self._target)
         self._release()
 

@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from .temporary import shortened
+from .temporary import Check, shortened
 
 if sys.platform != "win32":
     import fcntl
@@ -36,11 +36,12 @@ class TemporaryFolder:
         self._lock: int | None = _locked(self.path)
         self._open = True
 
-    def publish(self) -> None:
-        """Gives the folder its target's name, once all in it is on the disk. Raises OSError."""
+    def publish(self, check: Check) -> None:
+        """Gives the folder its target's name, once all in it is on the disk and `check` has passed. Raises OSError."""
         for path in self.path.iterdir():
             with open(path, "rb+") as file:
                 os.fsync(file.fileno())
+        check()
         if self._target.exists():
             self._target.rename(self._replaced)
         self.path.rename(self._target)

@@ -24,7 +24,7 @@ from .pictures import InSegments, Pictures
 from .reader import FilmReader, address_of
 from .size import Size
 from .streams import MATROSKA, NoStreams, OtherStreams
-from .temporary import AllOrNothing, Temporary
+from .temporary import AllOrNothing, Check, Temporary, anything
 
 SUFFIXES = tuple(CONTAINERS)
 _LONGEST_REORDERING = 2**40  # ticks
@@ -59,6 +59,7 @@ class FilmWriter(AllOrNothing):
         size: of the output; None keeps the source's.
         encoding: how the pictures are coded.
         folder: where the film lies until it is complete, on the target's disk; None for beside the target.
+        check: called just before the film gets its name.
 
     Attributes:
         encoder: what codes the pictures.
@@ -73,8 +74,9 @@ class FilmWriter(AllOrNothing):
         size: Size | None = None,
         encoding: Encoding = USUAL,
         folder: Path | None = None,
+        check: Check = anything,
     ) -> None:
-        self.target, self._source = target, source
+        self.target, self._source, self._check = target, source, check
         self._size = size or source.size
         self.encoder = choose_encoder(encoding, target, self._size)
         try:
@@ -187,7 +189,7 @@ class FilmWriter(AllOrNothing):
         try:
             self._container.close()
             self._write_pixel_shape()
-            self._file.publish()
+            self._file.publish(self._check)
         except (av.FFmpegError, OSError) as error:
             raise self._refused(error) from error
         self._container = None
