@@ -33,6 +33,7 @@ PAINTINGS = {
     "wave": "great_wave_hokusai_1831",
     "scream": "the_scream_munch_1893",
     "udnie": "udnie_picabia_1913",
+    "irises": "irises_vangogh_1890",
 }
 JUDGES = {  # file: (style layers, content layers)
     "vgg19_distilled16x_relu5_1": (("relu1_1", "relu2_1", "relu3_1", "relu4_1"), {"relu4_1": 1.0, "relu3_1": 0.5}),

@@ -15,7 +15,7 @@ from livestyle.cli import cli
 from livestyle.completion import SHELLS, StyleType, completion_script, style_names
 from livestyle.errors import InputError
 
-SHIPPED = {"starry", "wave", "scream", "udnie", "starry-johnson"}
+SHIPPED = {"starry", "wave", "scream", "udnie", "starry-johnson", "irises-johnson"}
 SHIPPED |= {"irises", "parasol", "cezanne", "kandinsky", "mosaic", "etching", "seurat", "matisse"}
 
 
