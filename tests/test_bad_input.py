@@ -276,6 +276,15 @@ def test_a_missing_package_is_one_line_with_the_pip_command(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "in.png"]
 
 
+def test_a_package_that_lacks_a_library_of_the_system_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "av.py").write_text("raise ImportError('libva.so.2: cannot open shared object file', name='av')")
+    code = "import sys; sys.path.insert(0, '.'); from livestyle.cli import main; main()"
+    command = [sys.executable, "-c", code, "video", "in.mp4", "out.mp4"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    outcome = Outcome(done.returncode, done.stdout, done.stderr.splitlines())
+    assert_one_line(outcome, "av cannot be imported (libva.so.2: cannot open", "livestyle doctor")
+
+
 # Interruptions
 
 
