@@ -254,6 +254,8 @@ def test_a_style_that_makes_no_sense(style: str, film: Path, run_cli: RunCli) ->
     ("module", "arguments", "words"),
     [
         ("onnxruntime", ["image", "in.png", "out.png"], ["onnxruntime", "pip install 'livestyle[cpu]'"]),
+        ("onnxruntime", ["train", "in.png"], ["onnxruntime", "pip install 'livestyle[cpu]'"]),
+        ("onnxscript", ["train", "in.png"], ["onnxscript", "pip install 'livestyle[train]'"]),  # not after it
         (
             "pyvirtualcam",
             ["cam", "--camera", "in.mp4", "--style", "none", "--virtual", "--no-window", "-q"],
