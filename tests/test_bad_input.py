@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import pytest
 from conftest import MakeFilm, Outcome, RunCli, frame_times
+from PIL import Image as Pillow
 
 from livestyle import OutputError, load, stylize_film
 from livestyle.frame import Image
@@ -102,6 +103,20 @@ def test_a_film_that_cannot_be_read(name: str, tmp_path: Path, run_cli: RunCli) 
     before = tree(tmp_path)
     assert_one_line(run_cli("video", tmp_path / name, tmp_path / "out.mp4", "--style", "none"), why.split()[-1])
     assert tree(tmp_path) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a program is a shell script here")
+def test_a_picture_that_is_a_program_is_not_run(
+    tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, ghostscript = tmp_path / "picture.jpg", tmp_path / "gs"
+    Pillow.new("RGB", (16, 16)).save(picture, "EPS")
+    ghostscript.write_text(f"#!/bin/sh\ntouch '{tmp_path}/run'\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)  # it has not been looked for
+    assert_one_line(run_cli("image", picture, tmp_path / "out.png", "--style", "none"), "PostScript", "not run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["missing.jpg", "folder.jpg", "text.jpg", "empty.png"])
@@ -267,8 +282,6 @@ def test_a_missing_package_is_one_line_with_the_pip_command(
     module: str, arguments: list[str], words: list[str], make_film: MakeFilm, tmp_path: Path
 ) -> None:
     make_film()
-    from PIL import Image as Pillow
-
     Pillow.new("RGB", (16, 16)).save(tmp_path / "in.png")
     code = f"import sys; sys.modules[{module!r}] = None; from livestyle.cli import main; main()"
     done = subprocess.run(

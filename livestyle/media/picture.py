@@ -49,6 +49,8 @@ def _open_upright(path: Path) -> Pillow.Image:
         raise InputError(f"{path}: is a directory, not a picture")
     try:
         with warnings.catch_warnings(action="ignore"), Pillow.open(path) as picture:
+            if picture.format == "EPS":  # a program, whatever the file's name: Ghostscript would run it
+                raise InputError(f"{path}: PostScript is a program and is not run; save it as a .png")
             upright = ImageOps.exif_transpose(picture)
             if upright.mode == "F":  # nothing says which number is white; Pillow would take 255
                 raise InputError(f"{path}: a picture of floating-point numbers; save it with 8 or 16 bits")
