@@ -244,13 +244,18 @@ def test_an_error_gives_no_orders_to_the_terminal(tmp_path: Path, run_cli: RunCl
     assert outcome.code == 1 and "a?[31mb.png: no such file" in outcome.err[0]
 
 
-@pytest.mark.parametrize("name", ["picture", "picture.xyz"])
+@pytest.mark.parametrize("name", ["picture", "picture.xyz", "picture.psd", "/", "", "..", "a\0.xyz"])
 def test_a_picture_of_an_unknown_kind_is_not_written(name: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=r"unknown kind of picture; use one of \.jpg"):
         write_image(gradient(8, 8), tmp_path / name)
     with pytest.raises(InputError, match="uint8 RGB"):
         write_image(gradient(8, 8) / 255, tmp_path / "picture.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_cannot_have_its_name_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_image(gradient(8, 8), tmp_path / "a\0.png")
 
 
 def test_a_package_that_is_missing_is_one_line() -> None:
