@@ -284,9 +284,8 @@ def test_a_missing_package_is_one_line_with_the_pip_command(
     make_film()
     Pillow.new("RGB", (16, 16)).save(tmp_path / "in.png")
     code = f"import sys; sys.modules[{module!r}] = None; from livestyle.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    command, home = [sys.executable, "-c", code, *arguments], {**os.environ, "LIVESTYLE_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=home, capture_output=True, text=True, check=False)
     assert_one_line(Outcome(done.returncode, done.stdout, done.stderr.splitlines()), *words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "in.png"]
 
