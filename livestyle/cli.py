@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from .media.size import Size
 
 CAMERA_THREAD = "livestyle-camera"  # media.attempt's; importing that takes time
-_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "?")  # a stranger's text may hold orders to the terminal
 EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_SIGNALLED = 1, 130, 128
 
 
@@ -129,7 +128,7 @@ def video(
             films,
             out_dir,
             render_one,
-            lambda line: click.echo(line, err=True),
+            lambda line: say(line, quiet=False),
             codec=encoding.codec,
             resume=resume and not overwrite,
             note=lambda line: say(line, quiet),
@@ -271,7 +270,7 @@ def _run() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     except LivestyleError as error:
-        click.echo(f"error: {' '.join(str(error).split()).translate(_CONTROLS)}", err=True)
+        say(f"error: {' '.join(str(error).split())}", quiet=False)
         sys.exit(EXIT_FAILURE)
     except BrokenPipeError:
         sys.exit(EXIT_FAILURE)
@@ -282,10 +281,10 @@ def _run() -> None:
         sys.exit(EXIT_FAILURE)
     except ImportError as error:  # it is there, but not the system's library that it needs
         what = f"{error.name or 'a module'} cannot be imported ({' '.join(str(error).split())})"
-        click.echo(f"error: {what}; livestyle doctor says how to mend it", err=True)
+        say(f"error: {what}; livestyle doctor says how to mend it", quiet=False)
         sys.exit(EXIT_FAILURE)
     except OSError as error:  # what the system refuses outright, such as a name of 300 letters
-        click.echo(f"error: {error.filename or 'the system'}: {error.strerror or error}", err=True)
+        say(f"error: {error.filename or 'the system'}: {error.strerror or error}", quiet=False)
         sys.exit(EXIT_FAILURE)
 
 

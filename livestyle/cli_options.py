@@ -107,6 +107,8 @@ class Fraction01(FiniteRange):
         super().__init__(0, 1)
 
 
+# Control characters but tab and newline: a stranger's text, such as a file's name, may hold orders to the terminal.
+_ORDERS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "?")
 _MAX_RATE = 1000  # pictures a second
 _ROUNDED = Fraction(1, 200)  # 29.97 and 23.98 are short for 30000/1001 and 24000/1001
 CODECS = (  # those of media.encoders, which takes long to import
@@ -180,7 +182,7 @@ def open_stylizer(quiet: bool, style: str, strength: float, device: str, threads
 
 def say(line: str, quiet: bool) -> None:
     if not quiet:
-        click.echo(line, err=True)
+        click.echo(line.translate(_ORDERS), err=True)
 
 
 @contextlib.contextmanager

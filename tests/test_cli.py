@@ -244,6 +244,15 @@ def test_an_error_gives_no_orders_to_the_terminal(tmp_path: Path, run_cli: RunCl
     assert outcome.code == 1 and "a?[31mb.png: no such file" in outcome.err[0]
 
 
+def test_what_is_said_gives_no_orders_to_the_terminal(make_film: MakeFilm, tmp_path: Path, run_cli: RunCli) -> None:
+    film, broken = make_film("a\x1b[31mb.mp4"), tmp_path / "c\x9b31md.mp4"
+    broken.write_bytes(b"")
+    outcome = run_cli("video", film, broken, "--out-dir", tmp_path / "out", "--style", "none")
+    said = "\n".join(outcome.err)
+    assert "a?[31mb.mp4: 12 frames" in said and "c?31md.mp4: " in said
+    assert all(letter.isprintable() for letter in said.replace("\n", ""))
+
+
 @pytest.mark.parametrize("name", ["picture", "picture.xyz", "picture.psd", "/", "", "..", "a\0.xyz"])
 def test_a_picture_of_an_unknown_kind_is_not_written(name: str, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"unknown kind of picture; use one of \.jpg"):
