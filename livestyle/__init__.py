@@ -7,6 +7,7 @@ styled = stylize(image)  # (H, W, 3) uint8 RGB in and out
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from .stylizer import Stylizer, load
 
 __version__ = "0.1.0"
+
+# From 1.29 on, onnxruntime tells its maker of every run unless this is said before it starts, whoever imports it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Nothing is imported before it is used: `import livestyle` costs no time and needs no engine.
 _HOMES = {

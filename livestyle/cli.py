@@ -279,6 +279,10 @@ def _run() -> None:
             raise
         click.echo(f"error: the module {error.name} is missing: pip install 'livestyle[cpu]'", err=True)
         sys.exit(EXIT_FAILURE)
+    except ImportError as error:  # it is there, but not the system's library that it needs
+        what = f"{error.name or 'a module'} cannot be imported ({' '.join(str(error).split())})"
+        say(f"error: {what}; livestyle doctor says how to mend it", quiet=False)
+        sys.exit(EXIT_FAILURE)
     except OSError as error:  # what the system refuses outright, such as a name of 300 letters
         say(f"error: {error.filename or 'the system'}: {error.strerror or error}", quiet=False)
         sys.exit(EXIT_FAILURE)

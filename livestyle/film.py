@@ -112,6 +112,8 @@ def stylize_film(
     source, target = Path(source), Path(target)
     if isinstance(stylizer, str | Path):
         raise InputError(f"stylizer '{stylizer}': give what livestyle.load makes of it")
+    if workers is not None and workers < 1:
+        raise InputError(f"workers {workers}: give a whole number from 1, or None for a film in one piece")
     size, out_size = (one if one is None else parse_size(str(one)) for one in (size, out_size))
 
     def open_film() -> FilmReader:

@@ -14,6 +14,7 @@ from typing import Any
 import av
 import pytest
 from conftest import MakeFilm, Outcome, RunCli, frame_times
+from PIL import Image as Pillow
 
 from livestyle import OutputError, load, stylize_film
 from livestyle.frame import Image
@@ -103,6 +104,20 @@ def test_a_film_that_cannot_be_read(name: str, tmp_path: Path, run_cli: RunCli) 
     before = tree(tmp_path)
     assert_one_line(run_cli("video", tmp_path / name, tmp_path / "out.mp4", "--style", "none"), why.split()[-1])
     assert tree(tmp_path) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a program is a shell script here")
+def test_a_picture_that_is_a_program_is_not_run(
+    tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, ghostscript = tmp_path / "picture.jpg", tmp_path / "gs"
+    Pillow.new("RGB", (16, 16)).save(picture, "EPS")
+    ghostscript.write_text(f"#!/bin/sh\ntouch '{tmp_path}/run'\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)  # it has not been looked for
+    assert_one_line(run_cli("image", picture, tmp_path / "out.png", "--style", "none"), "PostScript", "not run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["missing.jpg", "folder.jpg", "text.jpg", "empty.png"])
@@ -255,6 +270,8 @@ def test_a_style_that_makes_no_sense(style: str, film: Path, run_cli: RunCli) ->
     ("module", "arguments", "words"),
     [
         ("onnxruntime", ["image", "in.png", "out.png"], ["onnxruntime", "pip install 'livestyle[cpu]'"]),
+        ("onnxruntime", ["train", "in.png"], ["onnxruntime", "pip install 'livestyle[cpu]'"]),
+        ("onnxscript", ["train", "in.png"], ["onnxscript", "pip install 'livestyle[train]'"]),  # not after it
         (
             "pyvirtualcam",
             ["cam", "--camera", "in.mp4", "--style", "none", "--virtual", "--no-window", "-q"],
@@ -266,15 +283,21 @@ def test_a_missing_package_is_one_line_with_the_pip_command(
     module: str, arguments: list[str], words: list[str], make_film: MakeFilm, tmp_path: Path
 ) -> None:
     make_film()
-    from PIL import Image as Pillow
-
     Pillow.new("RGB", (16, 16)).save(tmp_path / "in.png")
     code = f"import sys; sys.modules[{module!r}] = None; from livestyle.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    command, home = [sys.executable, "-c", code, *arguments], {**os.environ, "LIVESTYLE_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=home, capture_output=True, text=True, check=False)
     assert_one_line(Outcome(done.returncode, done.stdout, done.stderr.splitlines()), *words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "in.png"]
+
+
+def test_a_package_that_lacks_a_library_of_the_system_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "av.py").write_text("raise ImportError('libva.so.2: cannot open shared object file', name='av')")
+    code = "import sys; sys.path.insert(0, '.'); from livestyle.cli import main; main()"
+    command = [sys.executable, "-c", code, "video", "in.mp4", "out.mp4"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    outcome = Outcome(done.returncode, done.stdout, done.stderr.splitlines())
+    assert_one_line(outcome, "av cannot be imported (libva.so.2: cannot open", "livestyle doctor")
 
 
 # Interruptions

@@ -268,9 +268,18 @@ def test_the_bar_shows_a_films_name_as_it_is(monkeypatch: pytest.MonkeyPatch) ->
     assert "a[red].mp4" in terminal.getvalue()
 
 
-@pytest.mark.parametrize("name", ["picture", "picture.xyz"])
+def test_what_is_said_gives_no_orders_to_the_terminal(make_film: MakeFilm, tmp_path: Path, run_cli: RunCli) -> None:
+    film, broken = make_film("a\x1b[31mb.mp4"), tmp_path / "c\x9b31md.mp4"
+    broken.write_bytes(b"")
+    outcome = run_cli("video", film, broken, "--out-dir", tmp_path / "out", "--style", "none")
+    said = "\n".join(outcome.err)
+    assert "a?[31mb.mp4: 12 frames" in said and "c?31md.mp4: " in said
+    assert all(letter.isprintable() for letter in said.replace("\n", ""))
+
+
+@pytest.mark.parametrize("name", ["picture", "picture.xyz", "picture.psd", "/", "", "..", "a\0.xyz"])
 def test_a_picture_of_an_unknown_kind_is_not_written(name: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=r"unknown kind of picture; use one of \.jpg"):
         write_image(gradient(8, 8), tmp_path / name)
     with pytest.raises(InputError, match="uint8 RGB"):
         write_image(gradient(8, 8) / 255, tmp_path / "picture.png")
@@ -282,6 +291,11 @@ def test_a_render_needs_nobody_to_talk_to(film: Path) -> None:
     closed = "import sys; sys.stderr = None; from livestyle.cli import main; main()"
     subprocess.run([sys.executable, "-c", closed, "video", film, target, "--style", "none"], check=True)
     assert frame_times(target) == frame_times(film)
+
+
+def test_a_picture_that_cannot_have_its_name_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_image(gradient(8, 8), tmp_path / "a\0.png")
 
 
 def test_a_package_that_is_missing_is_one_line() -> None:

@@ -260,3 +260,9 @@ def test_from_python_a_size_that_is_none_is_an_error(size: Any, tmp_path: Path) 
 def test_from_python_a_style_is_loaded_first(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="stylizer 'starry': give what livestyle"):
         stylize_film("in.mp4", tmp_path / "out.mp4", "starry")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_from_python_no_workers_are_an_error(workers: int, make_film: MakeFilm, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="give a whole number from 1"):
+        stylize_film(make_film(), tmp_path / "out.mp4", load("none"), workers=workers)

@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 import livestyle
 from livestyle.artifact import inspect
 from livestyle.backend import OnnxBackend
+from livestyle.errors import InputError
 from livestyle.predict import NETWORK, predict
 from livestyle.styles import find
 
@@ -40,6 +41,18 @@ def test_a_picture_mixes_with_the_styles_that_ship(tmp_path: Path) -> None:
     picture = paint(tmp_path / "red.png", 255, 40, 0)
     with livestyle.load(f"{picture}:0.5+starry:0.5", device="cpu") as mix:
         assert mix.notes == [] and len(mix.files) == 1  # one network
+
+
+@pytest.mark.parametrize("name", ["red.gif", "red.jp2", "red.ppm"])
+def test_any_kind_of_picture_is_a_style(name: str, tmp_path: Path) -> None:
+    picture = paint(tmp_path / name, 255, 40, 0)
+    assert find(str(picture))[0].path == NETWORK
+
+
+def test_a_file_that_is_no_picture_is_not_called_an_unknown_name(tmp_path: Path) -> None:
+    (tmp_path / "style.pth").write_bytes(b"weights")
+    with pytest.raises(InputError, match="not a picture that can be read"):
+        find(str(tmp_path / "style.pth"))
 
 
 def test_a_painted_over_picture_is_looked_at_again(tmp_path: Path) -> None:

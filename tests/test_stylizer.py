@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -252,3 +255,21 @@ def test_a_network_that_does_not_start_is_one_line(home: Path) -> None:
     with pytest.raises(StyleError, match="onnxruntime cannot load it") as caught:
         livestyle.load("loose")
     assert "\n" not in str(caught.value)
+
+
+STYLE_ONE = "import numpy, livestyle; livestyle.load('starry', device='cpu')(numpy.zeros((8, 8, 3), numpy.uint8))"
+
+
+@pytest.mark.parametrize("code", [STYLE_ONE, "import exporters.verify"])
+def test_nothing_is_left_in_the_users_folders_and_nothing_sent(
+    code: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """onnxruntime keeps a number for this machine, and what it is going to tell its maker, in the cache."""
+    if "exporters" in code:
+        pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("user")
+    names = ("PATH", "PYTHONPATH", "SYSTEMROOT")  # and not those by which it sees a CI, where it is quiet
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    folders = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "TEMP", "TMPDIR"), str(folder))
+    subprocess.run([sys.executable, "-c", code], env={**kept, **folders}, check=True)
+    assert list(folder.iterdir()) == []

@@ -663,7 +663,7 @@ def test_logs_that_the_disk_does_not_take_are_no_reason_to_stop(
     def full_disk(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_scalar", full_disk)
+    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full_disk)
     code, _, errors = run_train("dots.png", *COMMON, "--logs", str(tmp_path / "logs"))
     told = [line for line in errors if "No space left" in line]
     assert code == 0 and told == [f"note: {tmp_path / 'logs'}: cannot be written (No space left on device)"]

@@ -49,6 +49,8 @@ def _open_upright(path: Path) -> Pillow.Image:
         raise InputError(f"{path}: is a directory, not a picture")
     try:
         with warnings.catch_warnings(action="ignore"), Pillow.open(path) as picture:
+            if picture.format == "EPS":  # a program, whatever the file's name: Ghostscript would run it
+                raise InputError(f"{path}: PostScript is a program and is not run; save it as a .png")
             upright = ImageOps.exif_transpose(picture)
             if upright.mode == "F":  # nothing says which number is white; Pillow would take 255
                 raise InputError(f"{path}: a picture of floating-point numbers; save it with 8 or 16 bits")
@@ -78,15 +80,17 @@ def write_image(image: Image, target: str | Path) -> None:
     """Writes beside the target first, then renames. Raises OutputError if that fails, InputError for no image."""
     check_image(image)
     target = Path(target)
+    if Pillow.registered_extensions().get(target.suffix.lower()) not in Pillow.SAVE:
+        raise OutputError(f"{target}: unknown kind of picture; use one of {', '.join(SUFFIXES)}")
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     check_sides(image.shape[1], image.shape[0], target)
     try:
         Pillow.fromarray(image).save(temporary, **SAVE_OPTIONS.get(target.suffix.lower(), {}))
         os.replace(temporary, target)
-    except (OSError, ValueError) as error:  # Pillow's for a suffix that it does not know
+    except (OSError, ValueError) as error:  # a name that the system does not take
         raise OutputError(f"{target}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
     finally:
-        with contextlib.suppress(OSError):  # a name too long for the first step is too long for this one
+        with contextlib.suppress(OSError, ValueError):  # a name that is none for the first step is none for this one
             temporary.unlink(missing_ok=True)
 
 

@@ -19,7 +19,7 @@ _FOLDER = Path(__file__).parent
 BESIDE = (".card.html", ".preview.png", ".curves.png")  # what `livestyle train` leaves beside a style
 _MEANT = "+:#/\\"  # signs that mean something in `--style`
 _LONGEST = 200  # bytes of a name: the names of what lies beside a style, or is being written, are longer
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")  # a name that ends so is no mistyped style
 
 
 @dataclass(frozen=True)
@@ -199,12 +199,12 @@ def find(name: str) -> tuple[Artifact, Code | None]:
         return _from_file(Path(file), chosen)
     if path.suffix.lower() == ".onnx":
         return _from_file(path, None)
-    if path.suffix.lower() in _PICTURES:
+    if path.suffix.lower() == ".pt":
+        raise StyleError(f"{name}: a .pt file is a program and is not run; ask for the .onnx file")
+    if path.suffix.lower() in _PICTURES or os.path.isfile(name):
         from ..predict import predict
 
         return predict(path)
-    if path.suffix.lower() == ".pt":
-        raise StyleError(f"{name}: a .pt file is a program and is not run; ask for the .onnx file")
     names = {known.lower(): known for known in ("none", *shipped(), *own())}
     near = difflib.get_close_matches(name.lower(), names, n=1)
     hint = f"; did you mean '{names[near[0]]}'?" if near else "."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shlex
 import time
@@ -40,8 +41,12 @@ try:
     from .recipe import Recipe, load_recipe, pictures_of
     from .state import alone
     from .team import Team, gathered
+
+    if importlib.util.find_spec("onnxscript") is None:  # the export imports it, when all is learnt
+        raise ModuleNotFoundError(name="onnxscript")
 except ModuleNotFoundError as error:
-    raise MissingExtra("livestyle train", error.name or "torch", "train") from error
+    extra = "cpu" if error.name == "onnxruntime" else "train"
+    raise MissingExtra("livestyle train", error.name or "torch", extra) from error
 
 T = TypeVar("T")
 Say = Callable[[str], object]

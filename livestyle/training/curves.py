@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -47,14 +48,19 @@ class Logs(Watcher):
 
     def __init__(self, folder: Path) -> None:
         try:
-            from torch.utils.tensorboard import SummaryWriter
+            from tensorboard.compat.proto.event_pb2 import Event
+            from tensorboard.summary.writer.record_writer import RecordWriter
         except ModuleNotFoundError as error:
             raise MissingExtra("--logs", "tensorboard", "train") from error
+        self._event, self._folder, self.broken = Event, folder, ""
         try:
-            self._writer = SummaryWriter(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            # Unbuffered, and not by TensorBoard's own thread, which prints a traceback when the disk is full.
+            file = open(folder / f"events.out.tfevents.{time.time():.0f}.{os.getpid()}", "wb", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
-        self._folder, self.broken = folder, ""
+        self._writer = RecordWriter(file)
+        self._write(file_version="brain.Event:2")
 
     def stepped(self, progress: Progress, net: nn.Module) -> None:
         """After every step."""
@@ -63,12 +69,13 @@ class Logs(Watcher):
     def judged(self, judged: Judged, history: Sequence[dict[str, float]]) -> None:
         """After every look."""
         self._add("kept aside", judged.losses, judged.step)
-        with contextlib.suppress(OSError):
-            self._writer.flush()
 
     def _add(self, kind: str, losses: Mapping[str, float], step: int) -> None:
+        values = [{"tag": f"{kind}/{name}", "simple_value": value} for name, value in losses.items()]
+        self._write(step=step, summary={"value": values})
+
+    def _write(self, **event: Any) -> None:
         try:
-            for name, value in losses.items():
-                self._writer.add_scalar(f"{kind}/{name}", value, step)
+            self._writer.write(self._event(wall_time=time.time(), **event).SerializeToString())
         except OSError as error:  # a full disk is no reason to stop
             self.broken = f"{self._folder}: cannot be written ({error.strerror or error})"
