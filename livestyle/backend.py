@@ -78,6 +78,7 @@ def load_session(path: Path, device: str, threads: int) -> onnxruntime.Inference
         raise MissingExtra("running a style", "onnxruntime", "cpu")
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # of Windows' own kind, which no variable stops
     onnxruntime.set_default_logger_severity(4)  # a style's default inputs make it chatter on stderr
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

@@ -273,3 +273,10 @@ def test_nothing_is_left_in_the_users_folders_and_nothing_sent(
     folders = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "TEMP", "TMPDIR"), str(folder))
     subprocess.run([sys.executable, "-c", code], env={**kept, **folders}, check=True)
     assert list(folder.iterdir()) == []
+
+
+def test_the_engine_is_told_to_report_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bool] = []
+    monkeypatch.setattr("onnxruntime.disable_telemetry_events", lambda: said.append(True))
+    livestyle.load("starry", device="cpu")
+    assert said
