@@ -174,13 +174,14 @@ def _shares(style: str) -> list[tuple[str, float]]:
         return [(style, 1.0)]
     shares = []
     for part in style.split("+"):
-        name, colon, number = part.strip().rpartition(":")
+        name, colon, number = part.rpartition(":")
         if not colon:
-            name, number = part.strip(), "1"
+            name, number = part, "1"
         try:
             weight = float(number)
         except ValueError:
-            name, weight = part.strip(), 1.0  # a path with a colon in it
+            name, weight = part, 1.0  # a path with a colon in it
+        name = name.strip()
         if not name or not 0 <= weight < float("inf"):
             raise InputError(f"style '{style}': write a mix as name:weight+name:weight, weights not negative")
         shares.append((name, weight))

@@ -53,4 +53,6 @@ def main(target: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python samples/make_gallery.py OUT.jpg")
     main(sys.argv[1])

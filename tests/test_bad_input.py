@@ -106,6 +106,11 @@ def test_a_film_that_cannot_be_read(name: str, tmp_path: Path, run_cli: RunCli) 
     assert tree(tmp_path) == before
 
 
+def test_an_address_is_told_which_command_plays_it(tmp_path: Path, run_cli: RunCli) -> None:
+    outcome = run_cli("video", "https://localhost/film.mp4", tmp_path / "out.mp4", "--style", "none")
+    assert_one_line(outcome, "no such file", "livestyle cam --camera")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a program is a shell script here")
 def test_a_picture_that_is_a_program_is_not_run(
     tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch

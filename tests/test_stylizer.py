@@ -104,6 +104,7 @@ def test_a_view_of_a_larger_image_is_styled_as_its_copy() -> None:
         ("{}/rgb.onnx#blue+{}/rgb.onnx#red", (128, 0, 128)),
         ("green+rgb", (128, 128, 0)),
         ("green:0.2+rgb:0.6", (191, 64, 0)),
+        (" green :0.2 + rgb : 0.6 ", (191, 64, 0)),
         ("green:1+none:3", (75, 139, 75)),  # of an image of 100
         ("rgb:1+none:1+{}/rgb.onnx#blue:2", (89, 25, 153)),
     ],

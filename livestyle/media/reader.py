@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,6 +33,7 @@ from .structure import is_whole
 from .tone import is_hdr, tone_map_for
 from .view import is_spherical, stereo_mode
 
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")  # one slash: pathlib takes the other away; C:/ is none
 _BT709 = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709
 
 
@@ -60,7 +62,8 @@ def address_of(path: Path | str) -> str:
 
 def _check_file(path: Path) -> None:
     if not path.exists():
-        raise InputError(f"{path}: no such file")
+        hint = "; what lies behind an address, livestyle cam --camera plays and --record keeps"
+        raise InputError(f"{path}: no such file{hint if _ADDRESS.match(str(path)) else ''}")
     if path.is_dir():
         raise InputError(f"{path}: is a directory, not a film")
     if not path.is_file():
