@@ -26,6 +26,9 @@ from .wrap import Contract
 OPSET = 20
 _HALF_FROM = 256  # numbers: smaller tensors (biases, shapes) stay in single precision
 
+# What holds for a network, not for a code that is learnt later.
+_OF_ITS_TRAINING = {"licence", "training data", "training", "command", "recipe"}
+
 
 def export_onnx(
     net: nn.Module,
@@ -97,7 +100,7 @@ def export_codes(
 ) -> None:
     """Writes `target`: the very network of the style file `source` with other codes (1, K), which mix with its own."""
     model = onnx.load(source, load_external_data=False)
-    kept = {prop.key: prop.value for prop in model.metadata_props}
+    kept = {prop.key: prop.value for prop in model.metadata_props if prop.key not in _OF_ITS_TRAINING}
     told = {style: encode_code(code.numpy()) for style, code in codes.items()}
     helper.set_model_props(model, {**kept, "name": name, "codes": json.dumps(told), **about, **versions()})
     default = next(tensor for tensor in model.graph.initializer if tensor.name == "code")

@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _parts(self) -> tuple[str, str]:
         token, _, path = self.path.partition("?")[0].removeprefix("/").partition("/")
-        return token, path
+        return token, path.lstrip("/")  # the address that is told ends with one
 
     def _answer(self, read: Callable[[], Any] | None) -> Reply:
         try:

@@ -36,8 +36,9 @@ def ask(url: str, order: object = None) -> tuple[int, dict[str, object]]:
         return error.code, json.load(error)
 
 
-def test_state_tells_everything(port: ControlPort, controls: Controls) -> None:
-    assert ask(port.url + "state") == (200, controls.state())
+@pytest.mark.parametrize("name", ["state", "/state"])  # the address that is told ends with a slash
+def test_state_tells_everything(name: str, port: ControlPort, controls: Controls) -> None:
+    assert ask(port.url + name) == (200, controls.state())
 
 
 def test_do_does_it_and_says_so(port: ControlPort, controls: Controls) -> None:

@@ -36,6 +36,7 @@ from livestyle.errors import InputError, OutputError, TrainingError  # noqa: E40
 from livestyle.predict import predict  # noqa: E402
 from livestyle.styles import shipped  # noqa: E402
 from livestyle.training import loop, state  # noqa: E402
+from livestyle.training.command import losses_of_the_best  # noqa: E402
 from livestyle.training.config import Judged, Painting, Progress, TrainConfig, Watcher  # noqa: E402
 from livestyle.training.loop import train  # noqa: E402
 from livestyle.training.recipe import load_recipe  # noqa: E402
@@ -580,6 +581,26 @@ def test_a_johnson_begins_with_the_one_that_ships(
     image = gradient(47, 33)
     near = np.abs(livestyle.load(target)(image).astype(int) - livestyle.load(started)(image)).mean() < 2
     assert near == ships
+
+
+def test_a_code_does_not_say_how_its_network_was_made(run_train: RunCli, tmp_path: Path) -> None:
+    code, _, _ = run_train(
+        "dots.png", *COMMON, "--codes-only", "--out", str(tmp_path / "a.onnx"), small=[*SMALL, "--iterations", "1"]
+    )
+    about = inspect(tmp_path / "a.onnx").about
+    assert code == 0 and about["training"] == "1 iterations" and "dots" in about["config"]
+    assert not {"licence", "recipe", "command", "training data"} & set(about)
+
+
+def test_the_card_tells_of_the_weights_that_were_kept() -> None:
+    """The style weight moves: a total of before is of other weights."""
+    looks = [
+        {"step": 100.0, "total": 2.7, "style": 0.9, "best": 1.0},
+        {"step": 200.0, "total": 2.8, "style": 0.2, "best": 1.0},
+    ]
+    assert (
+        losses_of_the_best([*looks, {"step": 300.0, "total": 2.9, "style": 0.5, "best": 0.0}])["style loss"] == "0.2000"
+    )
 
 
 @pytest.mark.parametrize("more", [["--net", "johnson"], ["--start", "none"]])

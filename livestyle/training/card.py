@@ -20,6 +20,7 @@ from .measures import flicker, fps, gatys_iterations, noise_amplification
 from .preview import sheet
 
 _PHOTOS = 6  # on the strip, at most
+_SIDE = 128  # pixels, for the comparison with Gatys: a quarter of the time of 256
 
 
 def write_card(
@@ -53,16 +54,22 @@ def write_card(
                 "speed": f"{fps(stylizer):.1f} frames of 640x360 a second on {stylizer.device}, {cores()} cores",
             }
             objective = _objective(losses, number, keep_color)
-            equals = gatys_iterations(stylizer, stills[:_PHOTOS], objective, seconds=seconds / len(names))
+            small = [_middle(still) for still in stills[:_PHOTOS]]
+            equals = gatys_iterations(stylizer, small, objective, seconds=seconds / len(names))
         if equals:
             rows["equals"] = (
                 f"{np.median(equals):.0f} iterations of Gatys 2015 (L-BFGS on the pixels from white noise, "
-                f"same losses and size; {len(equals)} photos' median)"
+                f"same losses, {_SIDE} px; {len(equals)} photos' median)"
             )
         body += [f"<h2>{html.escape(name)}</h2>", picture(strip, name), _table(rows)]
     size = f"{artifact.stat().st_size / 1e6:.2f} MB"
     body += ["<h2>how it was made</h2>", _table({**facts, "size": size})]
     write_page(page(artifact.stem, body), target)
+
+
+def _middle(still: Image) -> Image:
+    top, left = ((side - _SIDE) // 2 for side in still.shape[:2])
+    return np.ascontiguousarray(still[top : top + _SIDE, left : left + _SIDE])
 
 
 def _objective(losses: Perceptual, number: int, keep_color: bool) -> Callable[[Tensor, Tensor], Tensor]:

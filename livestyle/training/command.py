@@ -115,6 +115,7 @@ def run_training(
                 return None
             names = [painting.name for painting in config.paintings]
             about = _about(config, report, recipe, licence)
+            say("writing the style, checking it, and measuring it for its card")
             try:
                 _export(trained, config, files.style, start, names, about=about, half=half)
             except OSError as error:
@@ -292,7 +293,7 @@ class Report:
         """Writes curves and card, which are no reason to fail."""
         history, card, told = self.talk.history, self.files.beside(".card.html"), self._told
         networks = ", ".join(Path(name).stem for name in self._config.loss_networks)
-        facts = {**_losses(history), "loss networks": networks, **facts}
+        facts = {**losses_of_the_best(history), "loss networks": networks, **facts}
         try:
             write_card(
                 card, self.files.style, names, stills=told.stills, losses=told.losses,
@@ -320,10 +321,11 @@ class ForTheCard(Watcher):
         self.losses, self.seconds = perceptual, time.monotonic() - self._began
 
 
-def _losses(history: Sequence[dict[str, float]]) -> dict[str, str]:
+def losses_of_the_best(history: Sequence[dict[str, float]]) -> dict[str, str]:
+    """For the card: of the weights that were kept, which only the look itself knows; totals are by the weights then."""
     if not history:
         return {}
-    best = min(history, key=lambda row: row["total"])
+    best = next((row for row in reversed(history) if row.get("best")), history[-1])
     losses = {f"{name} loss": f"{best[name]:.4f}" for name in ("style", "content", "temporal") if name in best}
     return {**losses, "training": f"{history[-1]['step']:g} iterations"}
 

@@ -165,7 +165,7 @@ class _Training:
             state.ended, state.stale = falling, 0
             state.budget.level_off(state.step)
         means = {name: value.mean().item() for name, value in losses.items() if name != "painting"}
-        self._remember({"total": now, **means})
+        self._remember({"total": now, **means, "best": float(now < before)})
         self._backup = state.pack()
         self._watcher.judged(Judged(state.step, {"total": now, **means}, now < before), state.history)
 

@@ -39,7 +39,7 @@ class Talk(Watcher):
         names += f" and {more} more" if (more := len(config.paintings) - _NAMED) > 0 else ""
         where = name_of(config.photos) if config.photos else "scikit-image's photographs and made-up scenes"
         kept = f"{facts.kept} more to judge by" if facts.kept != facts.photos else "judged by the same"
-        length = f"{config.minutes:g} minutes" if config.minutes else f"{config.iterations} iterations"
+        length = f"{config.minutes:g} min" if config.minutes else f"{config.iterations} iterations"
         self._say(f"network: {config.net}, {facts.weights:,} weights, on {facts.device}; styles: {names}")
         self._say(f"photos: {facts.photos:,} ({where}), {kept}")
         self._say(f"loss network: {', '.join(config.loss_networks)}")
