@@ -61,7 +61,8 @@ def write_card(
                 f"{np.median(equals):.0f} iterations of Gatys 2015 (L-BFGS on the pixels from white noise, "
                 f"same losses, {_SIDE} px; {len(equals)} photos' median)"
             )
-        body += [f"<h2>{html.escape(name)}</h2>", picture(strip, name), _table(rows)]
+        heading = [] if [artifact.stem] == list(names) else [f"<h2>{html.escape(name)}</h2>"]  # the page has that one
+        body += [*heading, picture(strip, name), _table(rows)]
     size = f"{artifact.stat().st_size / 1e6:.2f} MB"
     body += ["<h2>how it was made</h2>", _table({**facts, "size": size})]
     write_page(page(artifact.stem, body), target)
