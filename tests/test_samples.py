@@ -123,7 +123,7 @@ def test_the_readmes_python_runs_as_printed(make_film, tmp_path, monkeypatch):
     for block in blocks:
         exec(block, {})
     assert (tmp_path / "painted.png").exists()
-    assert (tmp_path / "out.mp4").exists()
+    assert (tmp_path / "styled.mp4").exists()
 
 
 def test_the_readmes_commands_exist():
