@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +32,8 @@ _STYLE_WEIGHTS = (0.1, 20.0)  # where they may move
 def gram(features: Tensor) -> Tensor:
     """(N, C, C) Gram matrices of (N, C, H, W), over the number of positions (Johnson 2016, eq. 3); in float32."""
     # Over H*W only, not C*H*W: the losses below are relative, so a constant factor falls out.
-    flat = features.flatten(2)
-    return (flat @ flat.transpose(1, 2)).float() / flat.shape[2]
+    flat = features.movedim(1, -1).flatten(1, 2)  # (N, H*W, C): as channels-last features lie
+    return (flat.transpose(1, 2) @ flat).float() / flat.shape[1]
 
 
 def style_loss(features: Features, targets: Features) -> Tensor:
@@ -108,12 +109,18 @@ def _repeated(fine: Tensor, cell: int) -> Tensor:
 
 
 def _smooth(y: Tensor, sigma: float) -> Tensor:
-    """(N, 1, H, W) under a Gaussian."""
-    reach = min(round(3 * sigma), *(side - 1 for side in y.shape[2:]))
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=y.device, dtype=y.dtype) / sigma).square())
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
-    padded = functional.pad(y, (reach, reach, reach, reach), mode="reflect")
-    return functional.conv2d(functional.conv2d(padded, kernel), kernel.transpose(2, 3))
+    """(N, 1, H, W) under a Gaussian; beyond the edge it is mirrored."""
+    down, across = (_gaussian(side, sigma).to(y) for side in y.shape[2:])
+    return down @ y @ across.T
+
+
+@lru_cache
+def _gaussian(side: int, sigma: float) -> Tensor:
+    """(side, side): what each pixel of a row takes of each. A product of matrices is quicker than long kernels."""
+    reach = min(round(3 * sigma), side - 1)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma).square())
+    rows = functional.pad(torch.eye(side)[None], (reach, reach), mode="reflect")[0].unfold(1, 2 * reach + 1, 1)
+    return (rows @ (kernel / kernel.sum())).T
 
 
 def dot_loss(styled: Tensor, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import importlib.util
 from functools import cache, lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
@@ -82,9 +83,10 @@ def recoloured(picture: Picture, rng: np.random.Generator) -> Picture:
     hue = (level + rng.normal(0, 25)) % 256
     saturation = level * rng.uniform(0.4, 1.4)
     value = 255 * (level / 255) ** np.exp(rng.normal(0, 0.35)) * rng.uniform(0.6, 1.1)
-    tables = np.concatenate([hue, saturation.clip(0, 255), value.clip(0, 255)]).astype(np.uint8)
-    changed = picture.convert("HSV").point(tables.tolist()).convert("RGB")
-    return changed.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if rng.random() < 0.15 else changed
+    tables = np.stack([hue, saturation.clip(0, 255), value.clip(0, 255)], 1).astype(np.uint8)
+    hsv = cv2.LUT(cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2HSV_FULL), tables[:, None])
+    changed = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
+    return Image.fromarray(changed[::-1] if rng.random() < 0.15 else changed)
 
 
 def dead_leaves(rng: np.random.Generator) -> Picture:
@@ -104,7 +106,7 @@ def _lay_leaf(scene: Picture, radius: float, rng: np.random.Generator) -> None:
     side = max(3, int(2 * radius))
     mask = Image.new("L", (2 * side, 2 * side))  # twice the size: smooth edges
     _draw_shape(ImageDraw.Draw(mask), 2 * side, rng)
-    mask = mask.resize((side, side), Image.Resampling.BOX)
+    mask = mask.reduce(2)
     left, top = (int(v) for v in rng.uniform(-radius, _SIDE - radius, 2))
     scene.paste(_filling(side, rng), (left, top), mask)
 
@@ -132,7 +134,7 @@ def _filling(side: int, rng: np.random.Generator) -> Picture:
     if kind < 0.75:
         corners = np.array([[_colour(rng), _colour(rng)], [_colour(rng), _colour(rng)]], np.float32)
         near = corners[0, 0] + (corners - corners[0, 0]) * rng.uniform(0, 0.6)
-        return Image.fromarray(near.astype(np.uint8)).resize((side, side), Image.Resampling.BILINEAR)
+        return Image.fromarray(cv2.resize(near.astype(np.uint8), (side, side), interpolation=cv2.INTER_LINEAR))
     return Image.new("RGB", (side, side), _colour(rng))
 
 
@@ -165,8 +167,9 @@ def landscape(rng: np.random.Generator) -> Picture:
 
 def fractal(side: int, slope: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """(side, side) of mean 0 and deviation 1, its amplitudes falling with frequency to the power `slope`."""
-    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]).astype(np.float32)
     frequency[0, 0] = np.inf
-    phases = np.exp(2j * np.pi * rng.random(frequency.shape))
-    field = np.fft.irfft2(phases * frequency**-slope, (side, side))
+    phases = np.float32(2 * np.pi) * rng.random(frequency.shape, np.float32)
+    amplitudes = frequency ** np.float32(-slope)
+    field = np.fft.irfft2(amplitudes * (np.cos(phases) + 1j * np.sin(phases)), (side, side))
     return np.asarray(field / field.std(), np.float32)

@@ -33,9 +33,14 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         """Itself on a device."""
-        layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
-        moved = Moved(*(tensor.to(device) for tensor in self.moved)) if self.moved else None
-        return Batch(self.x.to(device, memory_format=layout), moved, self.painting.to(device))
+        moved = self.moved
+        if moved:
+            moved = Moved(_laid_out(moved.x, device), moved.grid.to(device), moved.inside.to(device))
+        return Batch(_laid_out(self.x, device), moved, self.painting.to(device))
+
+
+def _laid_out(x: Tensor, device: torch.device) -> Tensor:
+    return x.to(device, memory_format=torch.channels_last)
 
 
 def gray(x: Tensor) -> Tensor:
@@ -50,13 +55,14 @@ def style(net: nn.Module, x: Tensor, painting: Tensor, config: TrainConfig) -> T
     return gray(styled) if config.keep_color else styled
 
 
-def flicker(net: nn.Module, styled: Tensor, batch: Batch, config: TrainConfig) -> Tensor:
-    """(N,): the temporal loss of a batch with motion, whose first pictures are styled already."""
-    assert batch.moved is not None
+def style_batch(net: nn.Module, batch: Batch, config: TrainConfig) -> tuple[Tensor, Tensor | None]:
+    """The styled photos, and the temporal loss (N,) of those that follow them."""
+    if batch.moved is None:
+        return style(net, batch.x, batch.painting, config), None
     later, grid, inside = batch.moved
-    after = style(net, later, batch.painting, config)
+    styled, after = style(net, torch.cat([batch.x, later]), batch.painting.repeat(2), config).chunk(2)
     with torch.autocast(styled.device.type, enabled=False):
-        return temporal_loss(after.float(), warp(styled.float(), grid), inside)
+        return styled, temporal_loss(after.float(), warp(styled.float(), grid), inside)
 
 
 class Judge:
@@ -100,11 +106,11 @@ class Judge:
         return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
     def _losses(self, net: nn.Module, perceptual: Perceptual, batch: Batch) -> dict[str, Tensor]:
-        styled = style(net, batch.x, batch.painting, self._config).float()
+        styled, temporal = style_batch(net, batch, self._config)
         photos = gray(batch.x) if self._config.keep_color else batch.x
-        losses = perceptual.measure(styled, photos, batch.painting)
-        if batch.moved:
-            losses["temporal"] = flicker(net, styled, batch, self._config)
+        losses = perceptual.measure(styled.float(), photos, batch.painting)
+        if temporal is not None:
+            losses["temporal"] = temporal
         return losses | {"painting": batch.painting}
 
 
