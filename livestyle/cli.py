@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from .cli_options import (
     SizeType,
     WholeRange,
     encoding_options,
+    frames,
     keep_color_option,
     open_stylizer,
     progress,
@@ -33,6 +34,7 @@ from .errors import LivestyleError
 from .settings import use_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from fractions import Fraction
 
     from .media.encoding import Encoding
@@ -101,7 +103,7 @@ def video(
     with open_stylizer(quiet, film=True, **engine) as stylizer:
 
         def render_one(source: Path, target: Path) -> None:
-            with progress(source.name, quiet) as on_frame:
+            with progress(source.name, quiet) as on_frame, _telling_how_to_go_on(target, quiet=quiet or not resume):
                 result = stylize_film(
                     source,
                     target,
@@ -119,7 +121,7 @@ def video(
             for warning in result.warnings:
                 say(f"warning: {warning}", quiet)
             stats = result.stats
-            say(f"{target}: {stats.frames} frames in {stats.seconds:.1f} s, {stats.fps:.1f} fps", quiet)
+            say(f"{target}: {frames(stats.frames)} in {stats.seconds:.1f} s, {stats.fps:.1f} fps", quiet)
 
         if out_dir is None:
             render_one(*films)
@@ -136,6 +138,16 @@ def video(
     say(batch.line(), quiet)
     if batch.failed:
         sys.exit(EXIT_FAILURE)
+
+
+@contextmanager
+def _telling_how_to_go_on(target: Path, *, quiet: bool) -> Iterator[None]:
+    """A word where a render is interrupted that could go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        say(f"{target}: interrupted; the same command goes on from here", quiet)
+        raise
 
 
 @cli.command()
@@ -168,7 +180,9 @@ def image(
     with open_stylizer(quiet, **engine) as stylizer:
         original = resize(picture, fit(full, size))
         styled = colored(original, stylizer(original), keep_color)
-    write_image(resize(styled, fit(full, out_size)), target)
+    written = resize(styled, fit(full, out_size))
+    write_image(written, target)
+    say(f"{target}: {written.shape[1]}x{written.shape[0]}", quiet)
 
 
 @cli.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .cli_options import FILE, FiniteRange, Fraction01, SizeType, WholeRange, say, style_options
+from .cli_options import FILE, FiniteRange, Fraction01, SizeType, WholeRange, frames, say, style_options
 from .completion import SHELLS, StyleType, completion_script
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def cam(style: str, styles: str | None, device: str, threads: int, quiet: bool, 
     )
     figures = meter.stats()
     latency = "" if figures.p50_ms is None else f", {figures.p50_ms:.0f} / {figures.p95_ms:.0f} ms p50 / p95 latency"
-    tell(f"{stats.frames} frames, {stats.fps:.1f} fps{latency}, {stats.dropped} forgotten to stay live")
+    tell(f"{frames(stats.frames)}, {stats.fps:.1f} fps{latency}, {stats.dropped} forgotten to stay live")
 
 
 def _live_options(given: dict[str, Any]) -> LiveOptions:

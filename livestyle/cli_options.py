@@ -185,6 +185,11 @@ def say(line: str, quiet: bool) -> None:
         click.echo(" ".join(line.splitlines()).translate(_CONTROLS), err=True)
 
 
+def frames(count: int) -> str:
+    """So many frames, in words."""
+    return "1 frame" if count == 1 else f"{count} frames"
+
+
 @contextlib.contextmanager
 def progress(name: str, quiet: bool) -> Iterator[Callable[[Stats, int | None], None] | None]:
     """A bar with fps and time left on a terminal; None elsewhere."""

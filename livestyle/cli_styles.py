@@ -45,9 +45,9 @@ def _print_table() -> None:
 
     from .styles import own, shipped
 
-    table = Table(Column("style", no_wrap=True), "painter", "painting", "year", "network")
+    table = Table(Column("style", no_wrap=True), "painter", "painting", "year", Column("network", overflow="fold"))
     for style in shipped().values():
-        table.add_row(style.name, style.painter, style.painting, str(style.year), style.network)
+        table.add_row(style.name, style.painter, style.painting, style.dated, style.network)
     for name, path in own().items():
         table.add_row(escape(name), "", "your own", "", escape(str(path)))
     console = Console()
@@ -62,7 +62,7 @@ def _write_gallery(target: Path, *, overwrite: bool) -> None:
     from .styles import own, shipped
 
     check_target(target, None, overwrite=overwrite, suffixes=(".html", ".htm"))
-    rows = [(style.name, f"{style.painter}, {style.painting}, {style.year}") for style in shipped().values()]
+    rows = [(style.name, f"{style.painter}, {style.painting}, {style.dated}") for style in shipped().values()]
     write_page(gallery([*rows, *((name, "your own") for name in own())]), target)
     click.echo(str(target))
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import MakeFilm, RunCli, assert_images_close, frame_times, gradient
 from PIL import Image as Pillow
+from PIL import ImageCms
 
 from livestyle import __version__
 from livestyle.cli import cli
@@ -139,6 +140,7 @@ def test_styles_lists_them_for_people_and_for_programs(run_cli: RunCli, monkeypa
     assert {"starry", "wave", "scream", "udnie"} <= names
     assert table.code == 0
     assert all(name in table.out for name in names)
+    assert "AD 100" in table.out and " 1889 " in table.out
     assert all(row["painter"] and row["licence"] and row["data"] and row["command"] for row in rows)
 
 
@@ -182,6 +184,18 @@ def test_image_reads_every_mode(mode: str, tmp_path: Path, run_cli: RunCli) -> N
     (deep if mode == "I;16" else Pillow.fromarray(gray).convert(mode)).save(source)
     assert run_cli("image", source, target, "--style", "none").code == 0
     assert read_image(target).mean() == pytest.approx(128, abs=4)
+
+
+def test_image_reads_colours_by_the_pictures_own_profile(tmp_path: Path, run_cli: RunCli) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+    red = np.full((8, 8, 3), (200, 0, 0), np.uint8)
+    for icc, expected in ((profile, (200, 0, 0)), (swapped, (0, 200, 0)), (b"none at all", (200, 0, 0))):
+        source, target = save(tmp_path / "in.png", red, icc_profile=icc), tmp_path / "out.png"
+        result = run_cli("image", source, target, "--style", "none", "--overwrite")
+        assert result.code == 0
+        assert result.err[-1:] == [f"{target}: 8x8"]
+        assert np.abs(read_image(target).astype(int) - expected).max() <= 2
 
 
 def test_pictures_are_named_by_text_too(tmp_path: Path) -> None:

@@ -51,13 +51,15 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def interrupt(number: int, *arguments: str | Path, at: int = 2 * FRAMES + 50) -> int:
-    """The exit code of a render that gets a signal while it writes that frame."""
+def interrupt(number: int, *arguments: str | Path, at: int = 2 * FRAMES + 50) -> tuple[int, str]:
+    """The exit code and the last words of a render that gets a signal while it writes that frame."""
     command = [sys.executable, "-c", SLOW_FROM, str(at), *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout and process.stdout.readline() == "midway\n"
         process.send_signal(number)
-        return process.wait(60)
+        _, said = process.communicate(timeout=60)
+        return process.returncode, said.rstrip().rpartition("\n")[2]
 
 
 @pytest.fixture
@@ -89,8 +91,9 @@ def test_an_interrupted_render_goes_on_to_the_same_bits(
 ) -> None:
     whole, target = tmp_path / "whole.mp4", tmp_path / "out.mp4"
     assert run_cli("video", film, whole, *LOOK, "--resume").code == 0
-    code = interrupt(number, "video", film, target, *LOOK, "--resume")
+    code, word = interrupt(number, "video", film, target, *LOOK, "--resume")
     assert code == {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert ("the same command goes on" in word) == (number != signal.SIGKILL)
     assert names(tmp_path) == [".out.mp4.livestyle", "in.mp4", "whole.mp4"]
     kept = names(tmp_path / ".out.mp4.livestyle")
     assert {"000000.packets", "000001.packets"} <= set(kept)

@@ -85,6 +85,14 @@ def test_a_sample_without_its_arguments_says_its_usage_in_one_line(name, argumen
     assert done.stderr.startswith(f"usage: python samples/{name} IN")
 
 
+@pytest.mark.parametrize("name", ["film.py", "picture.py"])
+@pytest.mark.parametrize(("source", "style"), [("nowhere.png", "starry"), (__file__, "starry"), (None, "nosuchstyle")])
+def test_a_sample_that_cannot_read_says_why_in_one_line(name, source, style, make_film, tmp_path):
+    done = ended(name, source or make_film(), tmp_path / "out.png", style)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert done.stderr.startswith("error: ")
+
+
 @pytest.mark.parametrize("name", ["camera.py", "video_call.py"])
 @pytest.mark.parametrize(("camera", "style"), [("nowhere.mp4", "starry"), ("pattern", "nosuchstyle")])
 def test_a_live_sample_that_cannot_begin_says_why_in_one_line(name, camera, style, tmp_path):

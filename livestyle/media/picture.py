@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageCms, ImageOps, UnidentifiedImageError
 
 from ..errors import InputError, OutputError
 from ..frame import Image, check_image
@@ -22,12 +23,25 @@ _MAX_PIXELS = 178956970  # Pillow's own limit; at half of that it warns
 
 
 def open_rgb(path: Path) -> Pillow.Image:
-    """A picture as upright RGB, transparency over white. Raises InputError if it cannot be read."""
+    """A picture as upright sRGB, transparency over white. Raises InputError if it cannot be read."""
     upright = _open_upright(path)
     if upright.has_transparency_data:
         rgba = upright.convert("RGBA")
-        upright = Pillow.alpha_composite(Pillow.new("RGBA", rgba.size, "white"), rgba)
-    return upright.convert("RGB")
+        flat = Pillow.alpha_composite(Pillow.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    else:
+        flat = upright if upright.mode in ("RGB", "CMYK", "L") else upright.convert("RGB")
+    return _in_srgb(flat, upright.info.get("icc_profile"))
+
+
+def _in_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
+    """RGB, CMYK or gray as sRGB, by the picture's colour profile if it has one that fits."""
+    if profile:
+        with contextlib.suppress(ImageCms.PyCMSError, ImportError):  # a broken one; a Pillow without littlecms
+            own, srgb = ImageCms.getOpenProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(picture, own, srgb, outputMode="RGB")
+            assert converted is not None
+            return converted
+    return picture.convert("RGB")
 
 
 def at_side(picture: Pillow.Image, side: int) -> Pillow.Image:

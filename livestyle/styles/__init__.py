@@ -50,6 +50,11 @@ class Style:
     command: str
     lighter: str = ""
 
+    @property
+    def dated(self) -> str:
+        """The year as people write it."""
+        return str(self.year) if self.year >= 1000 else f"AD {self.year}"
+
     def row(self) -> dict[str, str | int]:
         """All of it, as plain values."""
         return asdict(self)
