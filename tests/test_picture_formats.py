@@ -81,3 +81,15 @@ def test_the_smpte_240m_matrix_is_kept(ffmpeg: Callable[..., bytes], tmp_path: P
     stylize_film(source, target, load("none"))
     shown = witness(ffmpeg, target, Coding("yuv420p", (7, 7, 7), (7, 7, 7)))
     assert np.abs(cells(shown) - cells(image)).max() <= LEVELS
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"), [("ycgco", "YCgCo"), ("bt2020c", "BT.2020 with constant luminance"), ("bt709", "")]
+)
+def test_a_matrix_that_is_not_known_is_told(tag: str, name: str, ffmpeg: Callable[..., bytes], tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:d=0.2", "-c:v", "libx264", "-colorspace", tag, source)
+    warnings = stylize_film(source, tmp_path / "out.mp4", load("none")).warnings
+    assert [line for line in warnings if "not known here" in line] == [
+        f"{source}: colours coded as {name}, which is not known here; they come out wrong"
+    ][: bool(name)]

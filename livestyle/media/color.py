@@ -17,6 +17,17 @@ UNSPECIFIED, _BT709, _BT2020 = 2, 1, (9, 10)  # AVCOL_SPC_*
 _RGB = 0  # it has no matrix: the copy's is chosen as for an untagged film
 _BT601, _SMPTE240M = (4, 5, 6), 7
 _HALF_COLOUR = ("yuv420p", "yuv422p", "yuvj420p", "yuvj422p", "nv12", "p010")
+# Matrices that FFmpeg's scaler does not know; BT.2020's constant luminance is read as the other kind.
+_FOREIGN = {
+    8: "YCgCo",
+    10: "BT.2020 with constant luminance",
+    11: "SMPTE 2085",
+    13: "constant luminance",
+    14: "ICtCp",
+    15: "IPT-C2",
+    16: "YCgCo-Re",
+    17: "YCgCo-Ro",
+}
 HD_HEIGHT = 720  # untagged films are taken for bt709 from this height on, as players do
 
 # SWS_FULL_CHR_H_INT: without it all but plain 8-bit 4:2:0 and 4:2:2 come out up to 4 levels too dark.
@@ -39,6 +50,11 @@ def matrix_of(frame: av.VideoFrame) -> Colorspace:
     if tag == _BT709 or (untagged and frame.height >= HD_HEIGHT):
         return Colorspace.ITU709
     return Colorspace.ITU601
+
+
+def foreign_matrix(frame: av.VideoFrame) -> str | None:
+    """The name of the frame's own matrix, if another one, `matrix_of`, has to do in its place."""
+    return _FOREIGN.get(int(frame.colorspace))
 
 
 def to_rgb(frame: av.VideoFrame, size: Size, *, tone_map: LookUp | None = None) -> Image:

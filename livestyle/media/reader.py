@@ -19,7 +19,7 @@ from av.video.reformatter import Colorspace
 
 from ..errors import InputError, Stalled
 from ..frame import Frame, Image
-from .color import is_plain, matrix_of, to_rgb
+from .color import foreign_matrix, is_plain, matrix_of, to_rgb
 from .damage import Promise
 from .decoder import Decoder
 from .filters import LookUp, deinterlaced
@@ -209,6 +209,8 @@ class FilmReader:
         self.frame_size = fit(self.size, size)
         self.sample_aspect = 1 / aspect if self.orientation.swapped and aspect else aspect
         self.stereo_mode, self.spherical = stereo_mode(frame), is_spherical(frame)
+        if foreign := foreign_matrix(frame):
+            self._say(f"colours coded as {foreign}, which is not known here; they come out wrong")
         if is_hdr(frame):
             self.matrix, self.primaries, self.transfer = Colorspace.ITU709, _BT709, _BT709
         else:
