@@ -169,12 +169,14 @@ def image(
 ) -> None:
     """Style a still picture."""
     from .effects import keep_color as colored
-    from .media.picture import SUFFIXES, check_sides, read_image, resize, write_image
+    from .media.picture import SUFFIXES, check_sides, holds_several, read_image, resize, write_image
     from .media.size import Size, fit
     from .media.writer import check_target
 
     picture = read_image(source)
     check_target(target, source, overwrite=overwrite, suffixes=SUFFIXES)
+    if holds_several(source):
+        say(f"warning: {source}: holds several pictures; the first is taken", quiet)
     full = Size(picture.shape[1], picture.shape[0])
     check_sides(*fit(full, out_size), target)
     with open_stylizer(quiet, **engine) as stylizer:

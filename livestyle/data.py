@@ -21,7 +21,7 @@ from .batch import FILM_SUFFIXES
 from .errors import InputError
 from .frame import Image as Pixels
 from .media.camera import open_camera
-from .media.picture import SUFFIXES, at_side, open_rgb
+from .media.picture import SUFFIXES, at_side, holds_several, open_rgb
 from .media.reader import FilmReader
 from .scenes import Scenes
 
@@ -57,7 +57,7 @@ def painting_notes(path: Path, *, stroke: float = 1.0) -> list[str]:
     """What the user should know of a painting, a line each; nothing of one that `load_painting` refuses."""
     try:
         with _huge_ones_allowed(), Image.open(path) as picture:
-            times, moves = STROKE_SIZE * stroke / max(picture.size), getattr(picture, "n_frames", 1) > 1
+            times, moves = STROKE_SIZE * stroke / max(picture.size), holds_several(path)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return []
     notes = [f"{path}: holds several pictures; the first is taken"] if moves else []

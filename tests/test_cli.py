@@ -198,6 +198,17 @@ def test_image_reads_colours_by_the_pictures_own_profile(tmp_path: Path, run_cli
         assert np.abs(read_image(target).astype(int) - expected).max() <= 2
 
 
+@pytest.mark.parametrize("name", ["in.gif", "in.png", "in.jpg"])  # a JPEG of two is what a telephone writes
+def test_of_several_pictures_image_takes_the_first_with_a_word(name: str, tmp_path: Path, run_cli: RunCli) -> None:
+    source, frames = tmp_path / name, [Pillow.new("RGB", (32, 24), colour) for colour in ("red", "blue")]
+    kind = {".jpg": "MPO"}.get(source.suffix)
+    frames[0].save(source, kind, save_all=True, append_images=frames[1:])
+    result = run_cli("image", source, tmp_path / "out.png", "--style", "none")
+    assert result.code == 0
+    assert any("the first is taken" in line for line in result.err) == (name != "in.jpg")
+    assert (read_image(tmp_path / "out.png")[..., 0] > 200).all()
+
+
 def test_pictures_are_named_by_text_too(tmp_path: Path) -> None:
     write_image(gradient(8, 8), f"{tmp_path}/a.png")
     assert_images_close(read_image(f"{tmp_path}/a.png"), gradient(8, 8), levels=0)

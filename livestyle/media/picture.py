@@ -44,6 +44,12 @@ def _in_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
     return picture.convert("RGB")
 
 
+def holds_several(path: Path) -> bool:
+    """Whether a file that can be read is an animation, or of several pages. A camera's second picture is no other."""
+    with warnings.catch_warnings(action="ignore"), Pillow.open(path) as picture:
+        return picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1
+
+
 def at_side(picture: Pillow.Image, side: int) -> Pillow.Image:
     """The picture resized: its long side so many pixels, its short one 32 at least."""
     scale = side / max(picture.size)
