@@ -32,6 +32,7 @@ _MAX_FIELDS = 1 << 16  # of one message
 _MAX_DIMS = 64  # of one tensor
 _MAX_INTEGER = MAX_CODE  # a padding, a size, a place: more would make tensors that fill the memory
 _INTEGERS = {6: ("<i4", 5), 7: ("<i8", 7)}  # TensorProto.DataType: the form of raw data, the field of other data
+_REALS = {1: ("<f4", 4), 10: ("<f2", 0), 11: ("<f8", 10)}  # as above; what is listed lies as raw data does, or nowhere
 # All that the exporters write; nothing that branches, loops, calls out or invents sizes.
 _OPERATORS = frozenset(
     """
@@ -107,8 +108,21 @@ def _check_graph(path: Path, model: Message, graph: Message, file_size: int) -> 
             raise StyleError(f"{path}: keeps weights in another file; a style is one file")
         if math.prod(tensor.numbers(1)) > file_size:
             raise StyleError(f"{path}: absurd shape {tensor.numbers(1)} of tensor {_shown(tensor.text(8))}")
+        if _lacks_numbers(tensor):
+            raise StyleError(f"{path}: tensor {_shown(tensor.text(8))} holds what is no number (NaN)")
         for integers in _integers(tensor):
             _check_integers(path, integers, f"tensor {_shown(tensor.text(8))}")
+
+
+def _lacks_numbers(tensor: Message) -> bool:
+    """Whether a tensor of real numbers holds one that is none."""
+    if (kind := tensor.number(2)) not in _REALS:
+        return False
+    form, field = _REALS[kind]
+    written = [*tensor.raw(9), *(tensor.raw(field) if field else [])]
+    if any(len(raw) % np.dtype(form).itemsize for raw in written):
+        raise MalformedError
+    return any(np.isnan(np.frombuffer(raw, form)).any() for raw in written)
 
 
 def _integers(tensor: Message) -> Iterator[NDArray[np.signedinteger]]:

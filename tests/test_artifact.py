@@ -87,6 +87,12 @@ def _integers(*numbers: int, kind: Any = np.int64, raw: bool = True) -> Callable
     return lambda model: model.graph.initializer.append(as_raw if raw else listed)
 
 
+def _reals(*numbers: float, kind: Any = np.float32, raw: bool = True) -> Callable[[Any], None]:
+    as_raw = numpy_helper.from_array(np.array(numbers, kind), "weights")
+    listed = helper.make_tensor("weights", as_raw.data_type, [len(numbers)], numbers)
+    return lambda model: model.graph.initializer.append(as_raw if raw else listed)
+
+
 def _function(model: Any) -> None:
     model.functions.append(helper.make_function("own", "f", ["a"], ["b"], [], [helper.make_opsetid("", 20)]))
 
@@ -138,6 +144,13 @@ BAD: dict[str, tuple[Callable[[Any], None], str]] = {
     "huge strides": (_node("ConvTranspose", strides=[1 << 20, 1]), "absurd number 1048576 in operator ConvTranspose"),
     "integers of odd length": (
         lambda model: model.graph.initializer.add(data_type=TensorProto.INT64, dims=[1], raw_data=b"123"),
+        "damaged",
+    ),
+    "no numbers": (_reals(1, np.nan), "tensor 'weights' holds what is no number"),
+    "no numbers in a list": (_reals(1, np.nan, raw=False), "holds what is no number"),
+    "no numbers of half precision": (_reals(1, np.nan, kind=np.float16), "holds what is no number"),
+    "reals of odd length": (
+        lambda model: model.graph.initializer.add(data_type=TensorProto.FLOAT, dims=[1], raw_data=b"123"),
         "damaged",
     ),
     "loop": (_node("Loop", body=BRANCH), "'Loop' is not allowed"),
