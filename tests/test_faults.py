@@ -483,6 +483,46 @@ def test_an_mxf_film_that_is_cut_anywhere_is_told(ffmpeg: Ffmpeg, tmp_path: Path
             assert f"damaged; {frames} of " in (reader.damage(frames) or "")
 
 
+NO_INDEX = [
+    (".mpg", ("-c:v", "mpeg2video", "-c:a", "mp2"), "cut hole zeros"),
+    (".mpg", ("-c:v", "mpeg1video", "-f", "mpeg"), "cut hole zeros"),
+    (".vob", ("-c:v", "mpeg2video", "-c:a", "ac3"), "cut hole zeros"),
+    (".ivf", ("-c:v", "libvpx", "-an"), "cut hole zeros"),
+    (".y4m", ("-pix_fmt", "yuv420p", "-an"), "cut hole"),  # zeros are pixels there
+    (".y4m", ("-pix_fmt", "yuv422p10", "-strict", "-1", "-an"), "cut hole"),
+    (".y4m", ("-pix_fmt", "gray", "-an"), "cut hole"),
+    (".mjpeg", ("-c:v", "mjpeg", "-an"), "cut"),
+]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "coding", "harm"),
+    [
+        pytest.param(suffix, coding, harm, id=f"{suffix}-{coding[1]}-{harm}")
+        for suffix, coding, harms in NO_INDEX
+        for harm in harms.split()
+    ],
+)
+def test_films_without_an_index_are_told_to_be_damaged(
+    suffix: str, coding: tuple[str, ...], harm: str, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    def told() -> bool:
+        with FilmReader(film) as reader:
+            frames = sum(1 for _ in reader.pictures())
+            return f"damaged; {frames} of " in (reader.damage(frames) or "")
+
+    film = tmp_path / f"in{suffix}"
+    inputs = ("-f", "lavfi", "-i", "testsrc2=s=161x97:r=25:d=2", "-f", "lavfi", "-i", "sine=r=48000:d=2")
+    ffmpeg(*inputs, *coding, film)
+    assert not told()
+    whole = film.read_bytes()
+    for share in range(45, 85, 8):
+        begin = len(whole) * share // 100
+        after = b"" if harm == "cut" else whole[begin + 3000 :]
+        film.write_bytes(whole[:begin] + (bytes(3000) if harm == "zeros" else b"") + after)
+        assert told(), share
+
+
 def test_a_gif_without_its_last_byte_is_not_called_damaged(ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli) -> None:
     film = tmp_path / "in.gif"
     ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=1", film)

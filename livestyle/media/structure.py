@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .structure_packets import asf_is_whole, ogg_is_whole, transport_is_whole
+from .structure_raw import ivf_is_whole, jpegs_are_whole, program_is_whole, y4m_is_whole
 from .structure_simple import dv_is_whole, gif_is_whole, mxf_is_whole
 
 _MOST = 4_000_000  # elements, some ten hours of film; a file made of nothing else must not keep anyone waiting
@@ -183,4 +184,9 @@ _WALKS: dict[str, Callable[[FileIO, int], bool]] = {
     "gif": gif_is_whole,
     "dv": dv_is_whole,
     "mxf": mxf_is_whole,
+    "mpeg": program_is_whole,
+    "ivf": ivf_is_whole,
+    "yuv4mpegpipe": y4m_is_whole,
+    "mjpeg": jpegs_are_whole,
+    "jpeg_pipe": jpegs_are_whole,
 }
