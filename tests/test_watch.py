@@ -51,6 +51,7 @@ class Opening:
     fails: Exception | None = None
     patience: float | None = 0.8
     stillness: float | None = 1.0
+    starts_over: bool = False
     stuck: bool = False  # its thread stays blocked once it is abandoned
 
 
@@ -105,8 +106,9 @@ class ScriptedAttempt:
         self.dropped, self.abandoned, self.ended = 0, False, False
         self._error: Exception | None = opening.fails
         self._source = SimpleNamespace(
-            frame_size=Size(8, 6), rate=Fraction(FPS), patience=opening.patience, stillness=opening.stillness
-        )
+            frame_size=Size(8, 6), rate=Fraction(FPS), patience=opening.patience, stillness=opening.stillness,
+            starts_over=opening.starts_over,
+        )  # fmt: skip
 
     @property
     def source(self) -> object:
@@ -321,6 +323,28 @@ def test_gone_for_good_is_an_error() -> None:
     assert world.now - 1000 == pytest.approx(11, abs=0.1)
 
 
+@pytest.mark.parametrize("place", [4.0, 30.0])  # seconds into the film: within the patience, and long after it
+def test_a_film_that_stops_at_the_same_place_each_time_is_given_up(place: float) -> None:
+    world = World(Opening([*playing(place), (place, UNPLUGGED)], starts_over=True))
+    with pytest.raises(DeviceError, match="stops at the same place each time, given up"):
+        world.watch(until=1000, give_up=10.0)
+    assert world.now - 1000 <= place + 10 + place + BACK_OFF[-1]
+    assert len(world.opened) >= 2
+
+
+def test_a_film_that_gets_further_each_time_or_a_camera_is_not_given_up() -> None:
+    further = [Opening([*playing(s), (s, UNPLUGGED)], starts_over=True) for s in (20.0, 25.0, 30.0)]
+    film = World(*further, Opening([*playing(60), (60.0, END)], starts_over=True))
+    film.watch(until=1000, give_up=10.0)
+    assert len(film.opened) == 4
+    camera = World(Opening([*playing(4), (4.0, UNPLUGGED)]))
+    camera.watch(until=100, give_up=10.0)
+    assert len(camera.opened) > 10
+    film = World(Opening([*playing(4), (4.0, UNPLUGGED)], starts_over=True))
+    film.watch(until=100)  # for ever, unless told otherwise
+    assert len(film.opened) > 10
+
+
 def test_a_first_opening_that_fails_is_raised_at_once() -> None:
     world = World(Opening(fails=DeviceError("camera 5: there is none")))
     with pytest.raises(DeviceError, match="camera 5: there is none"):
@@ -467,6 +491,7 @@ class Blocking:
     """A source with a few frames, then a read that blocks until `unblock` is set."""
 
     frame_size, rate, patience, stillness = Size(8, 6), Fraction(FPS), 0.8, 1.0
+    starts_over = False
 
     def __init__(self, frames: int = 3) -> None:
         self.unblock, self.blocked, self.closed = threading.Event(), threading.Event(), threading.Event()

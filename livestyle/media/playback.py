@@ -93,7 +93,7 @@ class NetworkStream(_Paced):
             )
         except (av.FFmpegError, OSError) as error:
             raise DeviceError(f"{self._name}: cannot be opened ({_reason(error)})") from None  # it has the password
-        self._film = address.startswith(("http", "file:")) and self._container.duration is not None
+        self._film = self.starts_over = address.startswith(("http", "file:")) and self._container.duration is not None
         self._reading = True
         self._zero: float | None = None  # when a film's clock showed zero; few begin there
         try:

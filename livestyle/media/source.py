@@ -30,6 +30,7 @@ class LiveSource(Protocol):
         rate: frames per second a sink should reckon with.
         patience: seconds without a frame after which it is lost; None where, or as long as, gaps are normal (a film's).
         stillness: seconds of one picture, bit for bit, after which it is lost; None where that is normal.
+        starts_over: whether opening it again shows the same once more, as of a film.
     """
 
     @property
@@ -43,6 +44,9 @@ class LiveSource(Protocol):
 
     @property
     def stillness(self) -> float | None: ...
+
+    @property
+    def starts_over(self) -> bool: ...
 
     def describe(self) -> str:
         """One line: what it is and what it gives."""
@@ -64,6 +68,8 @@ class Closing:
     Releasing a device under a thread that reads from it crashes the process: so `_release` runs at once only
     if nobody is inside `_using()`, else in the thread that leaves it.
     """
+
+    starts_over: bool = False
 
     def __init__(self) -> None:
         self._lock, self._closed, self._released = threading.Lock(), False, False

@@ -38,7 +38,8 @@ class Watched:
 
     Args:
         open_source: gives the source; the first opening happens at once, and what it raises is raised here.
-        give_up: seconds without a new picture after which DeviceError is raised; None: never.
+        give_up: seconds without a new picture after which DeviceError is raised; None: never. A film that begins
+            anew and stops where it did before shows nothing new.
         say: hears what happens, a line each.
         clock, wait, attempt: time, waiting and threads, to be replaced in tests; `wait` returns early on news.
 
@@ -49,6 +50,7 @@ class Watched:
 
     patience: float | None = None
     stillness: float | None = None
+    starts_over: bool = False
 
     def __init__(
         self,
@@ -76,6 +78,8 @@ class Watched:
         now = clock()
         # The moments of: any frame, a new picture, the end of the last fault, the last frame given to the reader.
         self._heard = self._fresh = self._well_since = self._given = now
+        self._shown = 0  # the number of the source's newest picture, since it was opened
+        self._stopped_at, self._stopped_since = -math.inf, now  # where a film stopped, and since when it does
 
     def _begin(self) -> Attempt:
         self._began = self._clock()
@@ -173,7 +177,7 @@ class Watched:
         return min(lost, max(NOTICE, float(2 / self._source.rate))), lost
 
     def _received(self, frame: Frame, now: float) -> Frame:
-        last, self._heard = self._last, now
+        last, self._heard, self._shown = self._last, now, frame.index
         if self._offset is None:
             self._offset = self._time_at(now) - frame.time
         stillness = self._source.stillness
@@ -196,6 +200,8 @@ class Watched:
     def _lose(self, reason: str, now: float) -> None:
         """Lets the source go and plans the next try."""
         assert self._attempt is not None
+        if self._source.starts_over:
+            self._give_up_where_it_stops(reason, now)
         self._attempt.abandon()
         self._forgotten += self._attempt.dropped
         self._stuck.append(self._attempt)
@@ -206,6 +212,12 @@ class Watched:
         self._retry_at = now + BACK_OFF[min(self._tries, len(BACK_OFF) - 1)]
         self._tries, self._reason = self._tries + 1, reason
         self.status = f"camera lost, trying again ({self._tries})"
+
+    def _give_up_where_it_stops(self, reason: str, now: float) -> None:
+        if self._shown > self._stopped_at + self._source.rate:
+            self._stopped_at, self._stopped_since = self._shown, self._fresh
+        elif self._give_up is not None and now - self._stopped_since >= self._give_up:
+            raise DeviceError(f"{reason}; it stops at the same place each time, given up")
 
     def _retry(self, now: float) -> None:
         self._stuck = [attempt for attempt in self._stuck if attempt.alive]
