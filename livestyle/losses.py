@@ -115,6 +115,7 @@ def _smooth(y: Tensor, sigma: float) -> Tensor:
 
 
 @lru_cache
+@torch.inference_mode(False)  # whoever asks first, training can go back through it
 def _gaussian(side: int, sigma: float) -> Tensor:
     """(side, side): what each pixel of a row takes of each. A product of matrices is quicker than long kernels."""
     reach = min(round(3 * sigma), side - 1)

@@ -140,6 +140,16 @@ def test_pictures_smaller_than_the_lattice_have_one_too(size: tuple[int, int]) -
     assert lattice_loss(torch.rand(2, 3, *size)).abs().max() < 0.1
 
 
+def test_training_goes_back_through_what_was_only_looked_at_before() -> None:
+    x = torch.rand(1, 3, 40, 56)
+    with torch.inference_mode():
+        seen = lattice_loss(x)
+    x.requires_grad_()
+    assert torch.equal(lattice_loss(x).detach(), seen)
+    lattice_loss(x).sum().backward()
+    assert x.grad is not None and x.grad.abs().max() > 0
+
+
 def test_losses_add_up_over_layers_by_their_weights() -> None:
     target = {"a": torch.ones(1, 1, 2, 2), "b": torch.ones(1, 1, 2, 2)}
     features = {"a": 1.5 * target["a"], "b": 2 * target["b"]}
