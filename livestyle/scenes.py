@@ -11,10 +11,11 @@ import importlib.util
 from functools import cache, lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+
+from .media.camera import import_cv2
 
 Picture = Image.Image
 _FOLDERS = {  # package: (folder in it, photographs)
@@ -84,6 +85,7 @@ def recoloured(picture: Picture, rng: np.random.Generator) -> Picture:
     saturation = level * rng.uniform(0.4, 1.4)
     value = 255 * (level / 255) ** np.exp(rng.normal(0, 0.35)) * rng.uniform(0.6, 1.1)
     tables = np.stack([hue, saturation.clip(0, 255), value.clip(0, 255)], 1).astype(np.uint8)
+    cv2 = import_cv2()
     hsv = cv2.LUT(cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2HSV_FULL), tables[:, None])
     changed = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
     return Image.fromarray(changed[::-1] if rng.random() < 0.15 else changed)
@@ -134,7 +136,7 @@ def _filling(side: int, rng: np.random.Generator) -> Picture:
     if kind < 0.75:
         corners = np.array([[_colour(rng), _colour(rng)], [_colour(rng), _colour(rng)]], np.float32)
         near = corners[0, 0] + (corners - corners[0, 0]) * rng.uniform(0, 0.6)
-        return Image.fromarray(cv2.resize(near.astype(np.uint8), (side, side), interpolation=cv2.INTER_LINEAR))
+        return Image.fromarray(import_cv2().resize(near.astype(np.uint8), (side, side)))  # linear
     return Image.new("RGB", (side, side), _colour(rng))
 
 
