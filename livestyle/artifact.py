@@ -32,7 +32,7 @@ _MAX_FIELDS = 1 << 16  # of one message
 _MAX_DIMS = 64  # of one tensor
 _MAX_INTEGER = MAX_CODE  # a padding, a size, a place: more would make tensors that fill the memory
 _INTEGERS = {6: ("<i4", 5), 7: ("<i8", 7)}  # TensorProto.DataType: the form of raw data, the field of other data
-_REALS = {1: ("<f4", 4), 10: ("<f2", 0), 11: ("<f8", 10)}  # as above; what is listed lies as raw data does, or nowhere
+_REALS = {1: ("<f4", 4), 10: ("<f2", 0), 11: ("<f8", 10)}  # as above; listed reals lie as raw ones; halves do not (0)
 # All that the exporters write; nothing that branches, loops, calls out or invents sizes.
 _OPERATORS = frozenset(
     """
@@ -119,7 +119,7 @@ def _lacks_numbers(tensor: Message) -> bool:
     if (kind := tensor.number(2)) not in _REALS:
         return False
     form, field = _REALS[kind]
-    written = [*tensor.raw(9), *(tensor.raw(field) if field else [])]
+    written = [*tensor.raw(9), *tensor.raw(field)]
     if any(len(raw) % np.dtype(form).itemsize for raw in written):
         raise MalformedError
     return any(np.isnan(np.frombuffer(raw, form)).any() for raw in written)

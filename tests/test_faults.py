@@ -523,6 +523,17 @@ def test_films_without_an_index_are_told_to_be_damaged(
         assert told(), share
 
 
+def test_a_program_stream_with_zeros_up_to_the_end_of_a_sector_is_whole(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    film = tmp_path / "in.mpg"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=1", "-c:v", "mpeg2video", film)
+    whole = film.read_bytes()
+    for zeros, is_whole in ((700, True), (5000, False)):
+        film.write_bytes(whole + bytes(zeros))
+        with FilmReader(film) as reader:
+            frames = sum(1 for _ in reader.pictures())
+            assert (reader.damage(frames) is None) == is_whole
+
+
 def test_a_gif_without_its_last_byte_is_not_called_damaged(ffmpeg: Ffmpeg, tmp_path: Path, run_cli: RunCli) -> None:
     film = tmp_path / "in.gif"
     ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=1", film)

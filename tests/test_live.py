@@ -328,7 +328,6 @@ from livestyle.media.source import Closing
 
 class Stuck(Closing):
     frame_size, rate, patience, stillness = Size(32, 32), Fraction(30), 0.3, None
-    starts_over = False
     def describe(self):
         return "stuck"
     def __iter__(self):

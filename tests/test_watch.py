@@ -323,7 +323,7 @@ def test_gone_for_good_is_an_error() -> None:
     assert world.now - 1000 == pytest.approx(11, abs=0.1)
 
 
-@pytest.mark.parametrize("place", [4.0, 30.0])  # seconds into the film: within the patience, and long after it
+@pytest.mark.parametrize("place", [4.0, 30.0])  # seconds into the film: less than it gives up after, and more
 def test_a_film_that_stops_at_the_same_place_each_time_is_given_up(place: float) -> None:
     world = World(Opening([*playing(place), (place, UNPLUGGED)], starts_over=True))
     with pytest.raises(DeviceError, match="stops at the same place each time, given up"):

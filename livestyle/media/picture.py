@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,16 @@ def _in_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
     """RGB, CMYK or gray as sRGB, by the picture's colour profile if it has one that fits."""
     if profile:
         with contextlib.suppress(ImageCms.PyCMSError, ImportError):  # a broken one; a Pillow without littlecms
-            own, srgb = ImageCms.getOpenProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(picture, own, srgb, outputMode="RGB")
+            converted = ImageCms.applyTransform(picture, _to_srgb(profile, picture.mode))
             assert converted is not None
             return converted
     return picture.convert("RGB")
+
+
+@lru_cache(8)  # a folder's photos mostly share one, which takes longer to make than to use
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    own, srgb = ImageCms.getOpenProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    return ImageCms.buildTransform(own, srgb, mode, "RGB")
 
 
 def holds_several(path: Path) -> bool:

@@ -7,13 +7,17 @@ import os
 import re
 from io import BufferedReader, FileIO
 
+_MOST = 4_000_000  # packets or pictures, as in structure
+_SECTOR = 2048  # bytes, of a disc
 _PACK, _END, _FIRST_STREAM, _PICTURES = 0xBA, 0xB9, 0xBB, range(0xE0, 0xF0)  # start codes
 
 
 def program_is_whole(file: FileIO, length: int) -> bool:
     """Whether packet follows on packet up to the end (ISO/IEC 13818-1, 2.5.3; MPEG-1's packs are shorter)."""
     reader, at = BufferedReader(file), 0
-    while at < length:
+    for _ in range(_MOST):
+        if at >= length:
+            break
         reader.seek(at)
         head = reader.read(14).ljust(14, b"\0")
         code = head[3] if head.startswith(b"\0\0\1") else 0
@@ -27,19 +31,21 @@ def program_is_whole(file: FileIO, length: int) -> bool:
             at += 6 + int.from_bytes(head[4:6])
         elif code == _END:
             at += 4
-        else:
-            return False
-    return at == length
+        else:  # some end with zeros up to the end of a sector
+            return length - at <= _SECTOR and not any(head + reader.read())
+    return at <= length
 
 
 def ivf_is_whole(file: FileIO, length: int) -> bool:
     """Whether each picture is as long as its head says."""
     reader = BufferedReader(file)
     at = int.from_bytes(reader.read(32)[6:8], "little")
-    while at < length:
+    for _ in range(_MOST):
+        if at >= length:
+            break
         reader.seek(at)
         at += 12 + int.from_bytes(reader.read(12)[:4], "little")
-    return at == length
+    return at <= length
 
 
 # YUV4MPEG2's kinds: planes of colour, and how many times narrower and lower they are.

@@ -63,8 +63,8 @@ class _Training:
             net.requires_grad_(False).codes.requires_grad_(True)
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._state = State(config, net, _perceptual(config, device, team))
-        # bfloat16 for the convolutions where the hardware has it, and channels last, which it wants: 1.7 times as
-        # fast on two AMX cores. The losses stay in float32.
+        # bfloat16 for the convolutions where the hardware has it, and channels last, which it wants (without, nothing
+        # is won or lost by that). The losses stay in float32.
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device))
         if checkpoint and checkpoint.exists():
             for difference in resume(checkpoint, self._state):
