@@ -84,10 +84,11 @@ def blur_loss(styled: Tensor, x: Tensor) -> Tensor:
 
 
 def lattice_loss(x: Tensor) -> Tensor:
-    """(N,): how much fine light and dark repeats from cell to cell of a network's own grid.
+    """(N,): how much fine light and dark repeats from cell to cell of a network's own grid, or from every other one.
 
-    For cells of 4 and of 8 pixels, the mean product of one place in two different cells less than 64 pixels away.
-    Strokes lie anywhere and add up to nothing, below it too; checkerboards, and dots that a network sets in rows where
+    For cells of 4 and of 8 pixels, the mean product of one place in two different cells less than 64 pixels away; once
+    as they are, and with every other row, column, or both, turned to its negative.
+    Strokes lie anywhere and add up to nothing; checkerboards, and dots that a network sets in rows where
     a photo is dark and flat and nothing else says where a painting's dots should be, lie at the same place of each.
     """
     y = luma(x)
@@ -95,7 +96,7 @@ def lattice_loss(x: Tensor) -> Tensor:
 
 
 def _repeated(fine: Tensor, cell: int) -> Tensor:
-    """(N,): mean over windows and places of the product of two cells of (N, 1, H, W)."""
+    """(N,): mean over windows and places of the product of two cells of (N, 1, H, W), where it is positive."""
     height, width = (side // cell for side in fine.shape[2:])
     down, across = (min(_AMONG // cell, cells) for cells in (height, width))
     count = down * across
@@ -104,8 +105,17 @@ def _repeated(fine: Tensor, cell: int) -> Tensor:
     rows, columns = height // down, width // across
     whole = fine[:, 0, : rows * down * cell, : columns * across * cell]
     cells = whole.reshape(-1, rows, down, cell, columns, across, cell).movedim((2, 5), (-2, -1)).flatten(-2)
-    pairs = cells.sum(-1).square() - cells.square().sum(-1)
-    return pairs.flatten(1).mean(1) / (count * (count - 1))
+    pairs = (cells @ _alternating(down, across).to(cells)).square() - cells.square().sum(-1, keepdim=True)
+    # Less than nothing is no merit: a network that gained by it would set every other cell against the rest.
+    found = pairs.mean((2, 4)).clamp_min(0).sum(-1)
+    return found.flatten(1).mean(1) / (count * (count - 1))
+
+
+def _alternating(down: int, across: int) -> Tensor:
+    """(down * across, 4): 1, and 1 and -1 by turns from row to row, from column to column, and both."""
+    row, column = (1 - 2 * (torch.arange(cells) % 2) for cells in (down, across))
+    turns = [(a[:, None] * b).flatten() for a in (row**0, row) for b in (column**0, column)]
+    return torch.stack(turns, 1)
 
 
 def _smooth(y: Tensor, sigma: float) -> Tensor:
