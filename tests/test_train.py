@@ -27,6 +27,7 @@ pytest.importorskip("safetensors")
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
+import exporters.to_onnx  # noqa: E402
 import livestyle  # noqa: E402
 from exporters.wrap import Contract  # noqa: E402
 from livestyle.artifact import inspect  # noqa: E402
@@ -35,7 +36,7 @@ from livestyle.cli_train import CONTENT_GOAL  # noqa: E402
 from livestyle.errors import InputError, OutputError, TrainingError  # noqa: E402
 from livestyle.predict import predict  # noqa: E402
 from livestyle.styles import shipped  # noqa: E402
-from livestyle.training import loop, state  # noqa: E402
+from livestyle.training import command, loop, state  # noqa: E402
 from livestyle.training.command import losses_of_the_best  # noqa: E402
 from livestyle.training.config import Judged, Painting, Progress, TrainConfig, Watcher  # noqa: E402
 from livestyle.training.loop import train  # noqa: E402
@@ -676,6 +677,51 @@ def test_a_style_that_the_disk_does_not_take_is_exported_when_resumed(
     assert code == 1 and errors[-1] == f"error: {style}: cannot be written (No space left on device)"
     assert errors[-2] == "stopped after step 2; to go on, give the same command and --resume"
     assert run_train("dots.png", *COMMON, "--resume")[0] == 0 and style.exists()
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_what_a_full_disk_took_no_checkpoint_of_is_exported_when_there_is_room(
+    before: bool, run_train: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room: list[float] = []
+    fsync, save = os.fsync, exporters.to_onnx.onnx.save
+
+    def stop(self: object, progress: Progress, net: nn.Module) -> None:
+        raise KeyboardInterrupt
+
+    def full_disk_of(write: Callable[..., object]) -> Callable[..., object]:
+        def full_disk(*arguments: object) -> object:
+            if room:
+                return write(*arguments)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        return full_disk
+
+    if before:  # a checkpoint of the first step, which is not what is to be kept
+        with monkeypatch.context() as patched:
+            patched.setattr("livestyle.training.preview.Preview.stepped", stop)
+            run_train("dots.png", *COMMON)
+        assert (tmp_path / "training" / "dots.safetensors").exists()
+    monkeypatch.setattr(state.os, "fsync", full_disk_of(fsync))
+    monkeypatch.setattr("exporters.to_onnx.onnx.save", full_disk_of(save))
+    monkeypatch.setattr(command.time, "sleep", room.append)
+    code, _, errors = run_train("dots.png", *COMMON, *["--resume"] * before)
+    told = [line for line in errors if "make room" in line]
+    style = tmp_path / "styles" / "dots.onnx"
+    assert code == 0 and style.exists() and len(room) == 1
+    assert len(told) == 1 and told[0].startswith(f"note: {style}: cannot be written (No space left on device)")
+
+
+def test_a_disk_that_stays_full_is_given_up_in_the_end(run_train: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(state.os, "fsync", full_disk)
+    monkeypatch.setattr("exporters.to_onnx.onnx.save", full_disk)
+    monkeypatch.setattr(command, "_PATIENCE", 0.5)
+    monkeypatch.setattr(command, "_AGAIN", 0.2)
+    code, _, errors = run_train("dots.png", *COMMON)
+    assert code == 1 and errors[-1].endswith("dots.onnx: cannot be written (No space left on device)")
 
 
 def test_logs_that_the_disk_does_not_take_are_no_reason_to_stop(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import shlex
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +22,7 @@ from ..styles import check_free, check_length, check_name, user_folder
 
 try:
     import torch
+    from safetensors import SafetensorError
     from torch import nn
 
     from exporters.from_onnx import load_lite, load_network
@@ -39,7 +42,7 @@ try:
     from .plan import Talk, Watchers, name_of
     from .preview import Preview, to_images
     from .recipe import Recipe, load_recipe, pictures_of
-    from .state import alone
+    from .state import alone, read_checkpoint
     from .team import Team, gathered
 
     if importlib.util.find_spec("onnxscript") is None:  # the export imports it, when all is learnt
@@ -53,6 +56,7 @@ Say = Callable[[str], object]
 QUALITY = {"draft": 1.0, "good": 2.0, "best": 15.0}  # minutes
 STARTS = {"lite": NETWORK, "predictor": NETWORK, "johnson": NETWORK.with_name("starry-johnson.onnx")}  # what ships
 _FIRST_STYLE_WEIGHT = 3.0
+_PATIENCE, _AGAIN = 600.0, 5.0  # seconds that a full disk is waited for, and from one try to the next
 _NOTED = 12  # lines about paintings
 _COMPARED = 10.0  # seconds for the comparison with Gatys, or a tenth of the training's if that is more
 
@@ -116,15 +120,40 @@ def run_training(
             names = [painting.name for painting in config.paintings]
             about = _about(config, report, recipe, licence)
             say("writing the style, checking it, and measuring it for its card")
-            try:
-                _export(trained, config, files.style, start, names, about=about, half=half)
-            except OSError as error:
-                raise OutputError(f"{files.style}: cannot be written ({error.strerror or error})") from error
+            write = partial(_export, trained, config, files.style, start, names, about=about, half=half)
+            _insist(write, files, report.talk.step, say)
         files.clear()
         if not isinstance(trained, Predicted):
             whole = [word for word in command if word != "--resume"]  # what makes it again has nothing to go on with
             report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *whole])})
     return files.style
+
+
+def _insist(write: Callable[[], None], files: Files, step: int, say: Say) -> None:
+    """Writes the style. If the disk is full and took no checkpoint of this step either, it is tried for minutes."""
+    until, told = time.monotonic() + _PATIENCE, False
+    while True:
+        try:
+            write()
+            return
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            if not full or _is_kept(files.checkpoint, step) or time.monotonic() > until:
+                raise OutputError(f"{files.style}: cannot be written ({error.strerror or error})") from error
+            if not told:
+                say(
+                    f"note: {files.style}: cannot be written ({error.strerror}), nor could the checkpoint; make room: "
+                    f"it is tried again for {_PATIENCE / 60:.0f} minutes"
+                )
+            told = True
+            time.sleep(_AGAIN)
+
+
+def _is_kept(checkpoint: Path, step: int) -> bool:
+    try:
+        return int(read_checkpoint(checkpoint).words["step"]) >= step
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return False
 
 
 def _export(
