@@ -37,6 +37,7 @@ from livestyle.errors import InputError, OutputError, TrainingError  # noqa: E40
 from livestyle.predict import predict  # noqa: E402
 from livestyle.styles import shipped  # noqa: E402
 from livestyle.training import command, loop, state  # noqa: E402
+from livestyle.training.budget import Budget  # noqa: E402
 from livestyle.training.command import losses_of_the_best  # noqa: E402
 from livestyle.training.config import Judged, Painting, Progress, TrainConfig, Watcher  # noqa: E402
 from livestyle.training.loop import train  # noqa: E402
@@ -677,6 +678,16 @@ def test_a_style_that_the_disk_does_not_take_is_exported_when_resumed(
     assert code == 1 and errors[-1] == f"error: {style}: cannot be written (No space left on device)"
     assert errors[-2] == "stopped after step 2; to go on, give the same command and --resume"
     assert run_train("dots.png", *COMMON, "--resume")[0] == 0 and style.exists()
+
+
+def test_the_time_left_is_what_was_asked_for_or_what_the_steps_take(config: TrainConfig) -> None:
+    minutes, steps = Budget(replace(config, minutes=10.0)), Budget(replace(config, iterations=100))
+    minutes.resume(150, None)
+    assert minutes.seconds_left(3, 99.0) == pytest.approx(450, abs=5)
+    assert steps.seconds_left(40, 2.0) == 120
+    steps.level_off(30)
+    assert steps.seconds_left(30, 2.0) == pytest.approx(40)  # 30 steps were three fifths of it
+    assert steps.seconds_left(60, 2.0) == 0
 
 
 @pytest.mark.parametrize("before", [False, True])

@@ -38,8 +38,16 @@ class Budget:
 
     def done(self, step: int) -> float:
         """The share that is done; 1 and more is the end."""
-        end = self.goal if self.plateau is None else min(self.goal, self.plateau / _FALL_FROM)
-        return self.spent(step) / end if end else 1.0
+        return self.spent(step) / self._end if self._end else 1.0
+
+    def seconds_left(self, step: int, seconds_a_step: float) -> float:
+        """Until the end, as far as it is known."""
+        left = max(self._end - self.spent(step), 0.0)
+        return left if self._timed else left * seconds_a_step
+
+    @property
+    def _end(self) -> float:
+        return self.goal if self.plateau is None else min(self.goal, self.plateau / _FALL_FROM)
 
     def level_off(self, step: int) -> None:
         """Nothing is won any more at this learning rate: from here it falls, as if this had been the plan."""

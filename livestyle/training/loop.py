@@ -213,7 +213,8 @@ class _Training:
         state, spent = self._state, time.monotonic() - self._started
         iterations = state.step if state.ended or not done else max(state.step, round(state.step / done))
         per_step = spent / (state.step - self._first or 1)
-        return Progress(state.step, iterations, losses, per_step * (iterations - state.step))
+        left = 0.0 if state.ended else state.budget.seconds_left(state.step, per_step)
+        return Progress(state.step, iterations, losses, left)
 
 
 def _new_network(config: TrainConfig) -> nn.Module:

@@ -53,8 +53,9 @@ class Talk(Watcher):
         """The time it will take, then losses now and then."""
         self._steps, self._count, self.step = self._steps + 1, self._count + 1, progress.step
         if self._steps == _MEASURED_STEPS:
+            more = progress.iterations - progress.step
             minutes = f"{progress.seconds_left / 60:.1f} minutes"
-            self._say(f"expected: {minutes} for {progress.iterations - progress.step} more iterations on this machine")
+            self._say(f"expected: {minutes} for {more} more iteration{'s'[: more != 1]} on this machine")
         for name, value in progress.losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         if progress.step % _REPORT_EVERY and progress.step != progress.iterations:
