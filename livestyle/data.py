@@ -23,7 +23,7 @@ from .frame import Image as Pixels
 from .media.camera import open_camera
 from .media.picture import SUFFIXES, at_side, holds_several, open_rgb
 from .media.reader import FilmReader
-from .scenes import Scenes
+from .scenes import Scenes, photographs_to_show
 
 STROKE_SIZE = 512  # pixels: a painting's long side at stroke 1
 _SMALLEST = 16  # pixels: a painting's long side
@@ -183,14 +183,20 @@ def open_photos(where: Path | None, say: Callable[[str], object] = lambda line: 
 def split(photos: Photos) -> tuple[Photos, Photos]:
     """The photos to learn on, and those kept aside to judge by: a tenth of them, at most 16.
 
-    With fewer than 8 they are the same: nothing can be spared. Photographs come before made-up scenes, to be looked at.
+    With fewer than 8 they are the same: nothing can be spared.
     """
     if len(photos) < _LEAST_KEPT:
         return photos, photos
     count = min(_KEPT, max(1, len(photos) // 10))
-    kept = {int((place + 0.5) * len(photos) / count) for place in range(count)}
-    first = sorted(kept, key=lambda index: isinstance(photos, Scenes) and not photos.is_photograph(index))
-    return Some(photos, [i for i in range(len(photos)) if i not in kept]), Some(photos, first)
+    kept = [int((place + 0.5) * len(photos) / count) for place in range(count)]
+    learnt = sorted({*range(len(photos))}.difference(kept))
+    return Some(photos, learnt), Some(photos, kept)
+
+
+def to_look_at(photos: Photos, kept: Photos) -> Photos:
+    """What people are shown of those kept aside: all, or photographs as they are where those are made-up scenes."""
+    shown = photographs_to_show() if isinstance(photos, Scenes) else ()
+    return Files(shown) if shown else kept
 
 
 def find_pictures(folder: Path) -> list[Path]:

@@ -26,6 +26,7 @@ _FOLDERS = {  # package: (folder in it, photographs)
     ),
     "sklearn": ("datasets/images", "china.jpg flower.jpg"),
 }
+_SHOWN = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")  # a face, a cat, a cup, much sky
 _COUNT, _SEED = 4000, 1729
 _SIDE = 320  # pixels, of a scene
 _GROUND, _LEAVES = 14, 110  # large leaves that cover the picture, and leaves of all sizes over them
@@ -39,15 +40,11 @@ class Scenes:
     def __len__(self) -> int:
         return _COUNT
 
-    def is_photograph(self, index: int) -> bool:
-        """Whether this one is part of a photograph."""
-        return self._rng(index).random() < _PHOTO and bool(photographs())
-
     def open(self, index: int) -> Picture:
         """An RGB picture of 200 to 800 pixels a side."""
         rng = self._rng(index)
         kind = rng.random()
-        if self.is_photograph(index):
+        if kind < _PHOTO and photographs():
             return recoloured(_photograph(rng), rng)
         scene = dead_leaves(rng) if kind < _LEAVES_SHARE else landscape(rng)
         return scene.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1)))
@@ -65,6 +62,11 @@ def photographs() -> tuple[Path, ...]:
         if spec and spec.origin:
             found += [Path(spec.origin).parent / folder / name for name in names.split()]
     return tuple(path for path in found if path.is_file())
+
+
+def photographs_to_show() -> tuple[Path, ...]:
+    """Those that tell people the most of a style."""
+    return tuple(path for name in _SHOWN for path in photographs() if path.name == name)
 
 
 @cache

@@ -16,7 +16,6 @@ torch = pytest.importorskip("torch")
 from livestyle.data import (  # noqa: E402
     Crops,
     Files,
-    Some,
     camera_frames,
     evenly_spread,
     film_frames,
@@ -25,9 +24,11 @@ from livestyle.data import (  # noqa: E402
     open_photos,
     painting_notes,
     split,
+    to_look_at,
 )
 from livestyle.errors import InputError  # noqa: E402
-from livestyle.scenes import Scenes  # noqa: E402
+from livestyle.media.picture import open_rgb  # noqa: E402
+from livestyle.scenes import Scenes, photographs, photographs_to_show  # noqa: E402
 
 EXIF_ORIENTATION = 0x0112
 TURN_RIGHT = 6  # the camera was held so that the picture must be turned clockwise
@@ -238,13 +239,19 @@ def test_without_photos_there_are_pictures_that_need_no_download() -> None:
     assert Crops(photos, size=64, batch=3, seed=0)(5).shape == (3, 3, 64, 64)
 
 
-def test_of_made_up_scenes_photographs_are_looked_at_first() -> None:
+def test_of_the_pictures_that_come_along_people_see_photographs_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     supply = Scenes()
     _, kept = split(supply)
-    assert isinstance(kept, Some)
-    real = [supply.is_photograph(number) for number in kept._numbers]
-    assert sum(real) >= 4 and real == sorted(real, reverse=True)
-    assert sorted(kept._numbers) == [125 + 250 * place for place in range(16)]
+    shown = to_look_at(supply, kept)
+    assert {path.name for path in photographs()} > {"astronaut.png", "chelsea.png"} and len(shown) == 4
+    assert shown.open(0).tobytes() == open_rgb(photographs_to_show()[0]).tobytes()
+    monkeypatch.setattr("livestyle.data.photographs_to_show", lambda: ())
+    assert to_look_at(supply, kept) is kept
+    monkeypatch.undo()
+    own = Files([tmp_path / "a.png"])
+    assert to_look_at(own, own) is own
 
 
 def test_a_tiny_painting_is_refused_and_a_small_one_gets_a_word(tmp_path: Path) -> None:

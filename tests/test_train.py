@@ -33,6 +33,7 @@ from exporters.wrap import Contract  # noqa: E402
 from livestyle.artifact import inspect  # noqa: E402
 from livestyle.cli import main  # noqa: E402
 from livestyle.cli_train import CONTENT_GOAL  # noqa: E402
+from livestyle.data import Files, middle  # noqa: E402
 from livestyle.errors import InputError, OutputError, TrainingError  # noqa: E402
 from livestyle.predict import predict  # noqa: E402
 from livestyle.styles import shipped  # noqa: E402
@@ -40,6 +41,7 @@ from livestyle.training import command, loop, state  # noqa: E402
 from livestyle.training.budget import Budget  # noqa: E402
 from livestyle.training.command import losses_of_the_best  # noqa: E402
 from livestyle.training.config import Judged, Painting, Progress, TrainConfig, Watcher  # noqa: E402
+from livestyle.training.judge import Judge  # noqa: E402
 from livestyle.training.loop import train  # noqa: E402
 from livestyle.training.recipe import load_recipe  # noqa: E402
 from livestyle.training.state import alone, load_network  # noqa: E402
@@ -688,6 +690,13 @@ def test_the_time_left_is_what_was_asked_for_or_what_the_steps_take(config: Trai
     steps.level_off(30)
     assert steps.seconds_left(30, 2.0) == pytest.approx(40)  # 30 steps were three fifths of it
     assert steps.seconds_left(60, 2.0) == 0
+
+
+def test_what_is_shown_may_be_other_photos_than_what_is_judged_by(config: TrainConfig, world: Path) -> None:
+    photos = Files(sorted((world / "photos").iterdir()))
+    same, other = (Judge(photos, shown, config, print) for shown in (photos, Files([world / "dots.png"])))
+    assert (len(same.examples), len(other.examples)) == (3, 1)
+    assert torch.equal(other.examples, middle(Pillow.open(world / "dots.png"), same.examples.shape[-1]))
 
 
 @pytest.mark.parametrize("before", [False, True])

@@ -74,18 +74,22 @@ class Judge:
     Raises InputError if none of the photos can be read.
     """
 
-    def __init__(self, photos: Photos, config: TrainConfig, say: Callable[[str], object]) -> None:
+    def __init__(self, photos: Photos, shown: Photos, config: TrainConfig, say: Callable[[str], object]) -> None:
         squares, examples = [], []
         for index in range(len(photos)):
             try:
                 photo = photos.open(index)
-                squares.append(middle(photo, config.crop))
-                examples.append(middle(photo, max(config.crop, _SHOWN)))
             except InputError as error:
                 last = error
                 say(f"left out: {error}")
+                continue
+            squares.append(middle(photo, config.crop))
+            if shown is photos:
+                examples.append(middle(photo, max(config.crop, _SHOWN)))
         if not squares:
             raise last
+        if shown is not photos:
+            examples = [middle(shown.open(index), max(config.crop, _SHOWN)) for index in range(len(shown))]
         self.examples, self._squares, self._config = torch.cat(examples), torch.cat(squares), config
         count = max(len(squares), min(len(config.paintings), _MOST))
         self._batches = [self._batch(first, count) for first in range(0, count, _AT_ONCE)]

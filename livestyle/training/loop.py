@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import Crops, load_painting, open_photos, split
+from ..data import Crops, load_painting, open_photos, split, to_look_at
 from ..errors import InputError, TrainingError
 from ..losses import Perceptual
 from ..motion_pairs import Moved, follow
@@ -69,8 +69,10 @@ class _Training:
         if checkpoint and checkpoint.exists():
             for difference in resume(checkpoint, self._state):
                 self._watcher.note(f"{checkpoint.name}: {difference}")
-        self._photos, kept = split(open_photos(config.photos, self._watcher.note))
-        self._judge, self._kept = Judge(kept, config, self._watcher.note), len(kept)
+        photos = open_photos(config.photos, self._watcher.note)
+        self._photos, kept = split(photos)
+        self._judge = Judge(kept, to_look_at(photos, kept), config, self._watcher.note)
+        self._kept = len(kept)
         self._backup = self._whole = self._state.pack()
         self._sums: dict[str, float] = {}
         self._complained = False
