@@ -2,12 +2,13 @@
 
     python tests/measure_stability.py --data FOLDER [--photos 12] [--network FILE.onnx] [--styles wave scream udnie]
 
-FOLDER holds photos/ and peers/. Photos that our training leaves out are seen by a camera that pans, turns and zooms by
-a known homography, up to 4 pixels a frame, at 256x256 and at 640x360. All without `--steady`.
+FOLDER holds photos/, peers/ and videos/flow/. Photos that our training leaves out are seen by a camera that pans, turns
+and zooms by a known homography, up to 4 pixels a frame, at 256x256 and at 640x360. All without `--steady`.
 
     e_k     flicker: sqrt(mean M·|O_t - warp(O_{t-k})|²), M what is inside both frames; 1 is the whole range
     noise   temporal standard deviation of the output over the input's, a still with sensor noise of 4 levels
     energy  gradient energy, levels
+    Sintel  e_1 between two frames of each scene of that film with true flow, outside occlusions (Butler 2012)
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from measure_flicker import sintel
 from measure_quality import gradient_energy, held_out_files, runner
 from numpy.typing import NDArray
 
@@ -111,6 +113,11 @@ def measured(photos: Sequence[Path], size: tuple[int, int], stylize: Callable[[I
     return stability.figures()
 
 
+def beside(mine: float, theirs: float) -> str:
+    """Ours, the peer's, and their ratio."""
+    return f"{mine:.3f} / {theirs:.3f} ({mine / theirs:.2f})"
+
+
 def main() -> None:
     """Prints a Markdown table, a row a size and style."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -122,13 +129,16 @@ def main() -> None:
     paths = held_out_files(args.data / "photos", args.photos)
     print(f"{len(paths)} photos; ours / peer's (ratio)\n")
     print("| style | size | e_1 | e_5 | noise | energy |\n|---|---|---|---|---|---|")
+    scenes, on_sintel = sorted((args.data / "videos" / "flow").glob("sintel_*")), []
     for style in args.styles:
         ours = livestyle.load(f"{args.network}#{style}" if args.network else style)
         peer = runner(args.data / "peers" / f"fast_style_transfer_{style.split('-')[0]}.onnx", paths[0])
         for size in SIZES:
             rows = [measured(paths, size, network) for network in (ours, peer)]
-            cells = [f"{mine:.3f} / {theirs:.3f} ({mine / theirs:.2f})" for mine, theirs in zip(*rows, strict=True)]
-            print(f"| {style} | {size[0]}x{size[1]} | {' | '.join(cells)} |", flush=True)
+            print(f"| {style} | {size[0]}x{size[1]} | {' | '.join(map(beside, *rows))} |", flush=True)
+        true_flow = [float(np.mean([sintel(scene, network, 0) for scene in scenes])) / 255 for network in (ours, peer)]
+        on_sintel.append(f"{style} {beside(*true_flow)}")
+    print(f"\nSintel, e_1 ({len(scenes)} scenes): {', '.join(on_sintel)}")
 
 
 if __name__ == "__main__":
