@@ -12,9 +12,11 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -259,12 +261,24 @@ def test_training_ends_early_when_the_photos_kept_aside_get_no_better(config: Tr
     assert patient.steps[-1] == 12
 
 
-def test_the_best_weights_are_kept_not_the_last(config: TrainConfig) -> None:
-    """At a rate that lets the loss jump about, the last look is not the best one."""
-    config, witness = replace(config, learning_rate=2.0, seed=1, iterations=24, judge_every=2, patience=0), Witness()
+def get_worse(monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
+    """What every judge sees after so many looks is far worse."""
+    judge, looks = Judge.__call__, Counter[Judge]()
+
+    def judge_worse(self: Judge, *arguments: Any) -> dict[str, torch.Tensor]:
+        looks[self] += 1
+        losses = judge(self, *arguments)
+        return losses | {"content": losses["content"] + 1e3 * (looks[self] > after)}
+
+    monkeypatch.setattr(Judge, "__call__", judge_worse)
+
+
+def test_the_best_weights_are_kept_not_the_last(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, witness = replace(config, iterations=12, judge_every=2, patience=0), Witness()
+    get_worse(monkeypatch, after=3)
     best = train(config, watcher=witness)
     chosen = [judged.step for judged in witness.looks if judged.best][-1]
-    assert chosen < 24
+    assert chosen <= 6
     again = train(replace(config, losses=config.losses), watcher=Witness())
     assert differences(best, again) == []
     taken: list[dict[str, torch.Tensor]] = []
@@ -278,14 +292,18 @@ def test_the_best_weights_are_kept_not_the_last(config: TrainConfig) -> None:
     assert all(torch.equal(value, best.state_dict()[name]) for name, value in taken[0].items())
 
 
-def test_the_best_weights_are_kept_where_a_shorter_training_is_asked_for(config: TrainConfig, tmp_path: Path) -> None:
-    config, witness = replace(config, learning_rate=2.0, seed=1, iterations=24, judge_every=2, patience=0), Witness()
+def test_the_best_weights_are_kept_where_a_shorter_training_is_asked_for(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, witness = replace(config, iterations=24, judge_every=2, patience=0), Witness()
     checkpoint = tmp_path / "net.safetensors"
+    get_worse(monkeypatch, after=3)
     with pytest.raises(Interrupted):
         train(config, checkpoint=checkpoint, watcher=Witness(interrupt_after=15))
     packed = state.read_checkpoint(checkpoint)
     best = {name.removeprefix("best.net."): value for name, value in packed.tensors.items() if "best.net." in name}
     assert not all(torch.equal(value, packed.tensors[f"net.{name}"]) for name, value in best.items())
+    get_worse(monkeypatch, after=0)
     shorter = train(replace(config, iterations=10), checkpoint=checkpoint, watcher=witness)
     assert witness.steps == [] and not any(judged.best for judged in witness.looks)
     assert all(torch.equal(value, best[name]) for name, value in shorter.state_dict().items())
