@@ -61,11 +61,18 @@ class OscPort:
                 datagram = self._socket.recv(_MAX_DATAGRAM)
             except OSError:  # nothing came, or an answer of ours found nobody
                 continue
+            self._take(datagram)
+
+    def _take(self, datagram: bytes) -> None:
+        """Does all its orders that make sense; those for others of a show may lie in the same bundle."""
+        orders = messages(datagram)
+        while True:
             try:
-                for address, values in messages(datagram):
-                    self._do(address, values)
+                self._do(*next(orders))
             except InputError:
                 self.ignored += 1
+            except StopIteration:
+                return
 
     def _do(self, address: str, values: list[Any]) -> None:
         action = self._action(address)

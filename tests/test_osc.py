@@ -88,6 +88,12 @@ def test_a_bundle_is_done_in_order() -> None:
     assert [address for address, _ in messages(sent)] == ["/a", "/b", "/c", "/d"]
 
 
+def test_what_is_for_others_in_a_bundle_does_not_keep_ours_from_being_done(port: OscPort, controls: Controls) -> None:
+    send(port, bundle(message("/lights/dim", 0.2), message("/livestyle/style", 2), message("/livestyle/strength", 7.0)))
+    assert controls.look.style == 1
+    assert port.ignored == 2
+
+
 @pytest.mark.parametrize(
     ("action", "value", "state"),
     [
