@@ -155,7 +155,7 @@ def encoding_options(command: F) -> F:
 
     options = [
         click.option("--codec", type=click.Choice(CODECS), help="Default: h264 where the container takes it."),
-        click.option("--crf", type=FiniteRange(0, 63), help="Lower is better and larger. Default: 20 for h264."),
+        click.option("--crf", type=FiniteRange(0), help="Lower is better and larger. Default: 20 for h264."),
         click.option(
             "--encoder",
             default="software",

@@ -228,6 +228,12 @@ def test_the_command_tells_in_one_line_what_cannot_be(make_film: MakeFilm, tmp_p
     assert (outcome.code, outcome.err) == (1, [f"error: {target}: .webm does not take h264; it takes vp9, av1"])
 
 
+def test_the_command_tells_a_codecs_own_range(make_film: MakeFilm, tmp_path: Path, run_cli: RunCli) -> None:
+    target = tmp_path / "out.mp4"
+    outcome = run_cli("video", make_film(), target, "--crf", "90")
+    assert (outcome.code, outcome.err) == (1, [f"error: {target}: crf 90: h264 takes 0 to 51"])
+
+
 def test_the_command_offers_the_codecs_there_are() -> None:
     assert cli_options.CODECS == encoders.CODECS
 
