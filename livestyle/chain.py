@@ -13,8 +13,9 @@ from .governor import Choice, Governor, Networks
 from .masks import MaskedStyle, MaskSource
 from .media.picture import resize
 from .media.size import Size, fit
-from .palette import NO_NETWORK, Palette
+from .palette import Palette
 from .steady import Steady
+from .stylizer import NO_NETWORK
 
 FADE_SECONDS = 1.0
 

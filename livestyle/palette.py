@@ -16,9 +16,8 @@ from .errors import InputError
 from .frame import Image
 from .governor import Networks
 from .styles import shipped
-from .stylizer import Part, blend, compose, render
+from .stylizer import NO_NETWORK, Part, blend, compose, render
 
-NO_NETWORK = "no network runs"  # in place of a device
 _TIMED = (96, 160, 3)  # the shape of the picture that tells how much slower one network is than another
 
 

@@ -17,6 +17,7 @@ from .errors import InputError
 from .frame import Image, check_image
 from .styles import find
 
+NO_NETWORK = "no network runs"  # in place of a device
 _MOST_THREADS = 256
 
 
@@ -34,7 +35,6 @@ class Stylizer:
 
     Attributes:
         strength: 0 gives the input itself, bit for bit, and runs no network; 1 the full style. May be changed live.
-        device: what really runs.
         notes: what a user should know about this choice of styles, a line each.
         lanes: how many calls at once, from as many threads, make the most of the device.
         files: the style files in it.
@@ -51,7 +51,6 @@ class Stylizer:
     ) -> None:
         self.name, self.strength, self.lanes, self.files = name, strength, lanes, tuple(files)
         self._parts = parts
-        self.device = next((part.backend.device for part in parts if part.backend), "no network runs")
         networks = sum(part.backend is not None for part in parts)
         self.notes = (
             [f"{name}: styles of {networks} networks blend in pixels, at the cost of {networks} networks a frame"]
@@ -78,6 +77,11 @@ class Stylizer:
         if not 0 <= strength <= 1:
             raise InputError(f"strength {strength}: give a number from 0 (the input) to 1 (the full style)")
         self._strength = strength
+
+    @property
+    def device(self) -> str:
+        """What really runs, at the present strength."""
+        return NO_NETWORK if self.neutral else next(part.backend.device for part in self._parts if part.backend)
 
     @property
     def neutral(self) -> bool:

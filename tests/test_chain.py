@@ -15,7 +15,8 @@ from livestyle.errors import StyleError
 from livestyle.frame import Image
 from livestyle.governor import Governor, Networks
 from livestyle.media.size import Size
-from livestyle.palette import NO_NETWORK, Palette
+from livestyle.palette import Palette
+from livestyle.stylizer import NO_NETWORK
 
 pytest.importorskip("cv2")
 IMAGE = gradient(160, 96)

@@ -218,7 +218,10 @@ def test_a_number_of_threads_that_is_none_is_an_error(threads: int) -> None:
 
 def test_the_device_is_what_really_runs() -> None:
     assert livestyle.load("none").device == "no network runs"
-    assert livestyle.load("green", device="cpu", threads=3).device == "cpu, 3 threads (onnxruntime)"
+    stylizer = livestyle.load("green", strength=0, device="cpu", threads=3)
+    assert stylizer.device == "no network runs"
+    stylizer.strength = 1
+    assert stylizer.device == "cpu, 3 threads (onnxruntime)"
 
 
 def test_closing_twice_is_fine() -> None:
