@@ -35,7 +35,7 @@ class Chain:
         say: told of a style that fails and is left again, a line.
 
     Attributes:
-        device: what ran the styles of the last picture.
+        device: what ran the styles of the last picture, or will run those of the first.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Chain:
         self._style_is_new = False  # the skipping of the one before is not its own
         self._network = ""  # of the style chosen live
         self._last: Image | None = None
-        self.device = ""
+        self.device = self._device(controls.look)
         self._proven: int | None = None  # the last style that could be painted
 
     def __call__(self, image: Image) -> Image:
@@ -87,6 +87,11 @@ class Chain:
         self.device = self._device(look) if runs else NO_NETWORK
         self._seconds = self._clock() - began if runs else None
         return self._last
+
+    def describe(self) -> str:
+        """One line: what is painted, and by what."""
+        names = [self._palette.styles[style] for style in self._seen(self._controls.look)]
+        return f"{f'{names[0]} inside, {names[1]} outside' if self._mask else names[0]}: {self.device}"
 
     def takes(self, index: int) -> bool:
         """Whether the camera's frame of that number is to be styled."""
@@ -125,9 +130,13 @@ class Chain:
             self._mask is not None or look.fade_from is not None or any(self._palette.networks(s) for s in styles)
         )
 
+    def _seen(self, look: Look) -> list[int]:
+        """The style of the whole picture, or those inside and outside the mask."""
+        return [look.style if side is None else side for side in self._sides] if self._mask else [look.style]
+
     def _device(self, look: Look) -> str:
-        styles = [look.style if side is None else side for side in self._sides] if self._mask else [look.style]
-        return next((self._palette.device_of(style) for style in styles if self._palette.networks(style)), NO_NETWORK)
+        styles = (style for style in self._seen(look) if self._palette.networks(style))
+        return next((self._palette.device_of(style) for style in styles), NO_NETWORK)
 
     def _painted(self, original: Image, target: Image) -> Image:
         assert self.governor is not None

@@ -99,9 +99,6 @@ def run_live(
         if mask:
             stack.enter_context(closing(mask))
         source = stack.enter_context(_watched(options, say))
-        meter = Meter(device=palette.device)
-        say(f"{palette.styles[0]}: {palette.device}")
-        say(source.describe())
         rate = source.rate
 
         def govern(full: Size, networks: Networks) -> Governor:
@@ -119,6 +116,9 @@ def run_live(
             outputs.tell(line)
 
         chain = Chain(palette, controls, govern, out_size=options.out_size, mask=mask, sides=sides, say=tell)
+        meter = Meter(device=chain.device)
+        say(chain.describe())
+        say(source.describe())
         size = fit(source.frame_size, options.out_size)
         opening = _Opening(options, size, rate, stack, say, tell_address or say)
         outputs = opening.outputs(controls, meter, show=show, status=lambda: source.status)

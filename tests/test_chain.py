@@ -26,6 +26,7 @@ class FakePalette(Palette):
     """Style n paints everything in level 50 n; 0 is `none`."""
 
     def __init__(self) -> None:
+        self.styles = ("none", "one", "two")
         self.sizes: list[tuple[int, int]] = []
 
     def networks(self, style: int) -> int:
@@ -265,6 +266,22 @@ def test_the_device_behind_a_mask_is_that_of_a_side_with_a_network(make: Make) -
     chain = make(mask=HalfMask(), sides=(0, 2))
     chain(IMAGE)
     assert chain.device == "device 2"
+
+
+@pytest.mark.parametrize(
+    ("sides", "said"),
+    [
+        ((0, 2), "none inside, two outside: device 2"),
+        ((None, 0), "one inside, none outside: device 1"),
+        ((0, 0), f"none inside, none outside: {NO_NETWORK}"),
+    ],
+)
+def test_what_is_announced_is_what_a_mask_lets_be_seen(make: Make, sides: tuple[int | None, int], said: str) -> None:
+    assert make(mask=HalfMask(), sides=sides).describe() == said
+
+
+def test_without_a_mask_the_style_is_announced(make: Make) -> None:
+    assert make().describe() == "one: device 1"
 
 
 def skipping(chain: Chain) -> Chain:
