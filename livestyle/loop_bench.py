@@ -108,7 +108,9 @@ def run_loop(
     Raises DeviceError without a display, without that camera, or if no picture could be read.
     """
     if not has_display():
-        raise DeviceError("bench: --loop needs a display; without one, measure from capture to output alone")
+        raise DeviceError(
+            "bench: --loop --camera needs a display; leave --camera out to measure from capture to output alone"
+        )
     import_cv2()  # before av, which the screen as a camera brings
     for _ in range(STARTS - 1):
         with suppress(_NothingReadError):

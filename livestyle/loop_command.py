@@ -13,9 +13,9 @@ from .palette import Palette
 
 
 def measure_delay(camera: str, *, style: str, device: str, frames: int) -> LoopResult:
-    """The delay from camera to screen; without a display, of what lies between alone.
+    """The delay from camera to screen; without a display and a camera, of what lies between alone.
 
-    Raises DeviceError if the time is not to be read in the picture.
+    Raises DeviceError if the time is not to be read in the picture, or there is a camera but no display to point it at.
     """
     promised = LiveOptions()
 
@@ -23,7 +23,7 @@ def measure_delay(camera: str, *, style: str, device: str, frames: int) -> LoopR
         return Governor(full, fps=promised.fps, max_latency=promised.max_latency, networks=networks)
 
     chain = Chain(Palette([style], device=device), Controls([style]), govern)
-    if not has_display():
+    if camera == "screen" and not has_display():
         return run_inside(chain, frames=frames)
     place = SCREEN if camera == "screen" else camera
     return run_loop(place, chain, frames=frames, takes=chain.takes, observe=chain.observe)

@@ -14,6 +14,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+from conftest import RunCli
 from desktop import xvfb
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -211,6 +212,14 @@ def test_without_a_display_the_loop_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "platform", "linux")
     with pytest.raises(DeviceError, match="display"):
         run_loop("0", lambda image: image)
+
+
+def test_without_a_display_a_camera_asked_for_is_not_left_out(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    outcome = run_cli("bench", "--loop", "--camera", "99", "--style", "none", "--frames", "10")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err[0].startswith("error: bench: --loop --camera needs a display; leave --camera out")
 
 
 # With one
