@@ -51,6 +51,7 @@ class Stylizer:
     ) -> None:
         self.name, self.strength, self.lanes, self.files = name, strength, lanes, tuple(files)
         self._parts = parts
+        self._device = next((part.backend.device for part in parts if part.backend), NO_NETWORK)
         networks = sum(part.backend is not None for part in parts)
         self.notes = (
             [f"{name}: styles of {networks} networks blend in pixels, at the cost of {networks} networks a frame"]
@@ -81,7 +82,7 @@ class Stylizer:
     @property
     def device(self) -> str:
         """What really runs, at the present strength."""
-        return NO_NETWORK if self.neutral else next(part.backend.device for part in self._parts if part.backend)
+        return self._device if self.strength else NO_NETWORK
 
     @property
     def neutral(self) -> bool:

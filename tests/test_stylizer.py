@@ -222,6 +222,8 @@ def test_the_device_is_what_really_runs() -> None:
     assert stylizer.device == "no network runs"
     stylizer.strength = 1
     assert stylizer.device == "cpu, 3 threads (onnxruntime)"
+    stylizer.close()
+    assert stylizer.device == "cpu, 3 threads (onnxruntime)"  # a film's script tells it afterwards
 
 
 def test_closing_twice_is_fine() -> None:
