@@ -4,9 +4,12 @@ import sys
 
 from livestyle.errors import LivestyleError
 from livestyle.live import LiveOptions, run_live
+from livestyle.media.window import has_display
 from livestyle.palette import Palette
 
 camera, style, frames = [*sys.argv[1:], *["0", "starry", "0"][len(sys.argv) - 1 :]]
+if not has_display():
+    sys.exit("error: there is no display here to open a window on")
 try:
     stats, meter = run_live(LiveOptions(camera, frames=int(frames) or None), Palette([style]))
 except LivestyleError as error:  # no camera, no display, no such style

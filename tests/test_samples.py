@@ -102,6 +102,12 @@ def test_a_live_sample_that_cannot_begin_says_why_in_one_line(name, camera, styl
     assert done.stderr.startswith("error: ")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there always is one")
+def test_the_camera_sample_without_a_display_speaks_of_no_options_it_has_not():
+    done = ended("camera.py", "pattern:64x48", "none", "3", DISPLAY="")
+    assert (done.returncode, done.stderr) == (1, "error: there is no display here to open a window on\n")
+
+
 def test_benchmark_sample_times_every_style():
     printed = run_sample("benchmark.py", "64x48")
     assert set(re.findall(r"^\S+", printed, re.MULTILINE)) == set(shipped())
