@@ -94,4 +94,4 @@ def path(name: str | None) -> None:
     """Where a style's file is; without a name, the folder of your own styles."""
     from .styles import path_of, user_folder
 
-    click.echo(str(path_of(name) if name else user_folder()))
+    click.echo(str(user_folder() if name is None else path_of(name)))

@@ -71,6 +71,11 @@ def test_what_is_no_file_has_no_path(run_cli: RunCli) -> None:
     assert refused.code == 1 and "leaves pictures as they are" in refused.err[0]
 
 
+def test_an_empty_name_is_not_the_folder(run_cli: RunCli) -> None:
+    refused = run_cli("styles", "path", "")
+    assert (refused.code, refused.out) == (1, "")
+
+
 def test_ones_own_style_is_replaced_if_asked(run_cli: RunCli) -> None:
     assert run_cli("styles", "add", LITE, "--name", "mine").code == 0
     assert run_cli("styles", "add", LITE, "--name", "mine", "--overwrite").code == 0
