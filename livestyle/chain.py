@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from . import effects
 from .controls import Controls, Look
@@ -58,6 +58,8 @@ class Chain:
         self._begun = False  # whether the present governor knows what a picture takes
         self.governor: Governor | None = None
         self._look, self._fade_began = controls.look, 0.0
+        self._shares = {controls.look.style: 1.0}  # of each style in what is seen
+        self._fading = self._shares  # what the cross-fade began with
         self._seconds: float | None = None
         self._style_is_new = False  # the skipping of the one before is not its own
         self._network = ""  # of the style chosen live
@@ -115,6 +117,9 @@ class Chain:
             self._governed, self.governor, self._begun = governed, self._govern(*governed), False
         if (look.style, look.fade_from) != (self._look.style, self._look.fade_from):
             self._fade_began, self._style_is_new = now, True
+            if look.fade_from is None:
+                self._shares = {look.style: 1.0}
+            self._fading = self._shares
             if look.fade_from is None and self._look.fade_from is None:
                 self._steady.reset()
         self._look = look
@@ -171,14 +176,21 @@ class Chain:
         return lambda image: self._palette(image, number, self._look.strength)
 
     def _chosen(self, image: Image) -> Image:
-        """In the style chosen live, or between two."""
+        """In the style chosen live, or on the way to it."""
         look = self._look
         if look.fade_from is None:
             return self._palette(image, look.style, look.strength, network=self._network)
         share = min(1.0, (self._clock() - self._fade_began) / FADE_SECONDS)
         if share == 1:
             self._controls.fade_done(look)
-        return self._palette.faded(image, look.fade_from, look.style, share, look.strength, network=self._network)
+        self._shares = _nearer(self._fading, look.style, share)
+        return self._palette.mixed(image, self._shares, look.strength, network=self._network)
+
+
+def _nearer(shares: Mapping[int, float], style: int, share: float) -> dict[int, float]:
+    """The shares, on their way to that style alone."""
+    left = {other: (1 - share) * was for other, was in shares.items() if share < 1}
+    return left | {style: left.get(style, 0.0) + share}
 
 
 def _sized(image: Image, size: Size) -> Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -103,16 +103,13 @@ class Palette:
     def _by(self, network: str, style: int) -> list[Part]:
         return self._lighter_parts[network] if network and network == self._lighter.get(style) else self._parts[style]
 
-    def faded(
-        self, image: Image, first: int, second: int, share: float, strength: float = 1.0, *, network: str = ""
-    ) -> Image:
-        """Between two styles: 0 the first, 1 the second. `network`: of the second's `choices`."""
+    def mixed(self, image: Image, shares: Mapping[int, float], strength: float = 1.0, *, network: str = "") -> Image:
+        """Between styles: `shares` by their number, 1 in sum. `network`: of the `choices` of any."""
         if not strength:
             return image
-        shares = ((first, 1 - share), (second, share))
         parts: list[Part] = [
             replace(part, weight=part.weight * weight)
-            for style, weight in shares
+            for style, weight in shares.items()
             if weight
             for part in self._by(network, style)
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -42,8 +42,9 @@ class FakePalette(Palette):
         self.sizes.append((image.shape[1], image.shape[0]))
         return np.full_like(image, 50 * style) if style else image
 
-    def faded(self, image: Image, first: int, second: int, share: float, strength: float = 1.0, **_: str) -> Image:
-        return np.full_like(image, round(50 * (first + (second - first) * share)))
+    def mixed(self, image: Image, shares: Mapping[int, float], strength: float = 1.0, **_: str) -> Image:
+        assert sum(shares.values()) == pytest.approx(1)
+        return np.full_like(image, round(sum(50 * style * share for style, share in shares.items())))
 
 
 @pytest.fixture
@@ -61,8 +62,8 @@ class Breaks(FakePalette):
             raise StyleError("two: damaged")
         return super().__call__(image, style, strength)
 
-    def faded(self, image: Image, first: int, second: int, share: float, strength: float = 1.0, **_: str) -> Image:
-        return self(image, second, strength)
+    def mixed(self, image: Image, shares: Mapping[int, float], strength: float = 1.0, **_: str) -> Image:
+        return self(image, max(shares), strength)
 
 
 @pytest.fixture
@@ -175,6 +176,21 @@ def test_a_crossfade_goes_through_the_middle_and_ends(make: Make, controls: Cont
         now[0] = 10.0 + moment * FADE_SECONDS
         levels.append(level(chain(IMAGE)))
     assert levels == [50, 75, 100, 100]
+    assert controls.look.fade_from is None
+
+
+def test_a_crossfade_begun_during_another_goes_on_from_what_is_seen(make: Make, controls: Controls) -> None:
+    now = [10.0]
+    chain = make(clock=lambda: now[0])
+    chain(IMAGE)
+    controls.do("crossfade", "two")
+    levels = []
+    for moment, order in ((0.0, None), (0.5, "none"), (0.5, None), (1.0, "one"), (1.0, None), (2.0, None)):
+        now[0] = 10.0 + moment * FADE_SECONDS
+        levels.append(level(chain(IMAGE)))
+        if order:
+            controls.do("crossfade", order)
+    assert levels == [50, 75, 75, 38, 38, 50]
     assert controls.look.fade_from is None
 
 

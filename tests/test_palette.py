@@ -33,21 +33,21 @@ def test_styles_of_one_network_share_it(palette: Palette) -> None:
 
 def test_strength_zero_is_the_image_itself(palette: Palette) -> None:
     assert palette(IMAGE, 0, strength=0) is IMAGE
-    assert palette.faded(IMAGE, 0, 1, 0.5, strength=0) is IMAGE
+    assert palette.mixed(IMAGE, {0: 0.5, 1: 0.5}, strength=0) is IMAGE
 
 
 @pytest.mark.parametrize(("share", "number"), [(0.0, 0), (1.0, 1)])
 def test_a_fade_begins_and_ends_with_the_styles_themselves(palette: Palette, share: float, number: int) -> None:
-    assert_images_close(palette.faded(IMAGE, 0, 1, share), palette(IMAGE, number), levels=0)
+    assert_images_close(palette.mixed(IMAGE, {0: 1 - share, 1: share}), palette(IMAGE, number), levels=0)
 
 
 def test_a_fade_within_a_network_is_the_mix_of_the_codes(palette: Palette) -> None:
     with livestyle.load("starry:0.75+wave:0.25", device="cpu") as mix:
-        assert_images_close(palette.faded(IMAGE, 0, 1, 0.25), mix(IMAGE))
+        assert_images_close(palette.mixed(IMAGE, {0: 0.75, 1: 0.25}), mix(IMAGE))
 
 
 def test_a_fade_to_none_blends_pixels(palette: Palette) -> None:
-    half = palette.faded(IMAGE, 0, 2, 0.5)
+    half = palette.mixed(IMAGE, {0: 0.5, 2: 0.5})
     expected = (palette(IMAGE, 0).astype(float) + IMAGE) / 2
     assert np.abs(half - expected).max() <= 1
 
