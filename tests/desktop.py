@@ -23,15 +23,17 @@ def screen() -> Iterator[str]:
 
 
 @contextmanager
-def xvfb(geometry: str) -> Iterator[str]:
+def xvfb(geometry: str, *options: str) -> Iterator[str]:
     """The name of a virtual X display of that width, height and depth, which ends with the block."""
     read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", geometry, "-nolisten", "tcp", "-noreset"]
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", geometry, "-nolisten", "tcp", "-noreset", *options]
     with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
         os.close(write)
-        with os.fdopen(read) as pipe:
-            yield f":{pipe.readline().strip()}"
-        server.terminate()
+        try:
+            with os.fdopen(read) as pipe:
+                yield f":{pipe.readline().strip()}"
+        finally:
+            server.terminate()  # also if the test fails, or the block would wait for it for ever
 
 
 @contextmanager

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import struct
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from ctypes.util import find_library
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import MakeFilm
-from desktop import cam, press, xdotool
+from desktop import cam, press, xdotool, xvfb
 
 from livestyle.frame import Image
 from livestyle.media.grab import GrabbedScreen
@@ -51,6 +54,22 @@ def test_a_display_that_nobody_serves_is_none(display: str, monkeypatch: pytest.
 def test_a_display_that_is_served_is_one(screen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (screen, f"{screen}.0", f"unix{screen}"):
         monkeypatch.setenv("DISPLAY", name)
+        assert has_display()
+
+
+@linux
+@pytest.mark.skipif(not (shutil.which("Xvfb") and find_library("xcb")), reason="needs Xvfb and libxcb")
+def test_a_display_that_lets_only_others_in_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV aborts there: with sudo, over ssh, as a service."""
+    any_host, any_display = struct.pack(">HH", 0xFFFF, 0), struct.pack(">H", 0)
+    parts = (b"MIT-MAGIC-COOKIE-1", bytes(range(16)))
+    key = tmp_path / "key"
+    key.write_bytes(any_host + any_display + b"".join(struct.pack(">H", len(part)) + part for part in parts))
+    with xvfb("64x48x24", "-auth", str(key)) as name:
+        monkeypatch.setenv("DISPLAY", name)
+        monkeypatch.setenv("XAUTHORITY", str(tmp_path / "none"))
+        assert not has_display()
+        monkeypatch.setenv("XAUTHORITY", str(key))
         assert has_display()
 
 

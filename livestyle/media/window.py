@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import socket
 import sys
 from collections.abc import Callable
+from functools import cache
 
 from ..errors import DeviceError
 from ..frame import Frame
@@ -31,21 +33,44 @@ _MODIFIERS = 0xFFFF0000  # Shift, num lock and the like, as GTK adds them above 
 def has_display() -> bool:
     """Whether a window can open here. OpenCV aborts the whole process where none can, so ask first.
 
-    On Linux that needs an X server that listens, such as Xwayland: OpenCV's wheel knows no other.
+    On Linux that needs an X server that listens and lets us in, such as Xwayland: OpenCV's wheel knows no other.
     """
-    return sys.platform in ("win32", "darwin") or _listens(os.environ.get("DISPLAY", ""))
+    if sys.platform in ("win32", "darwin"):
+        return True
+    display, key = (os.environ.get(name, "") for name in ("DISPLAY", "XAUTHORITY"))
+    connection = _reached(display)
+    if connection is None:
+        return False
+    with connection:  # open meanwhile: see there
+        return _lets_us_in(display, key)
 
 
-def _listens(display: str) -> bool:
-    """Whether something is at the other end of an X display's name."""
+def _reached(display: str) -> socket.socket | None:
+    """A connection to what is at the other end of an X display's name, if anything is."""
     named = re.fullmatch(r"(?:unix|(.*))?:(\d+)(?:\.\d+)?", display)
     if named is None:
-        return False
+        return None
     host, number = named[1], int(named[2])
     if host:  # over the network, or by ssh
-        return _connects(lambda: socket.create_connection((host, _X_PORT + number), _X_PATIENCE))
+        return _connected(lambda: socket.create_connection((host, _X_PORT + number), _X_PATIENCE))
     path = f"/tmp/.X11-unix/X{number}"
-    return _connects(lambda: _local(path)) or _connects(lambda: _local(f"\0{path}"))
+    return _connected(lambda: _local(path)) or _connected(lambda: _local(f"\0{path}"))
+
+
+@cache
+def _lets_us_in(display: str, key: str) -> bool:
+    """Whether an X server takes this user, as another user's does not; True where there is nobody to ask.
+
+    libxcb finds the key by itself: in the file of that name (XAUTHORITY), or at home.
+    """
+    try:
+        xcb = ctypes.CDLL("libxcb.so.1")
+    except OSError:
+        return True
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(xcb.xcb_connect(display.encode(), None))
+    # It stays: Xvfb begins anew when its last client goes, and for a moment would refuse the window.
+    return not xcb.xcb_connection_has_error(connection)
 
 
 def _local(path: str) -> socket.socket:
@@ -59,12 +84,11 @@ def _local(path: str) -> socket.socket:
     return connection
 
 
-def _connects(connect: Callable[[], socket.socket]) -> bool:
+def _connected(connect: Callable[[], socket.socket]) -> socket.socket | None:
     try:
-        connect().close()
+        return connect()
     except (OSError, OverflowError):
-        return False
-    return True
+        return None
 
 
 def opening_size(size: Size) -> Size:
