@@ -26,6 +26,7 @@ from livestyle.losses import (  # noqa: E402
     style_loss,
     temporal_loss,
     total_variation,
+    weave_loss,
 )
 
 FACTORS = st.floats(0.01, 100)
@@ -75,10 +76,35 @@ def test_the_temporal_loss_counts_only_what_both_pictures_show() -> None:
 
 
 def test_only_blur_costs_the_blur_loss() -> None:
-    x = torch.zeros(3, 1, 4, 5)
-    x[..., ::2] = 0.4  # stripes: 0.4 between all neighbours across, nothing down
-    styled = x * torch.tensor([1.0, 0.75, 0.25]).view(3, 1, 1, 1)
-    assert blur_loss(styled, x).tolist() == pytest.approx([0, 0, (0.5 * 0.4) ** 2], abs=1e-6)
+    x = torch.zeros(4, 1, 4, 8)
+    x[..., [2, 3, 6, 7]] = 0.4  # stripes: a slope of 0.2 across in six of eight columns, nothing down
+    styled = x * torch.tensor([1.0, 0.9, 0.25, 0.25]).view(4, 1, 1, 1)
+    styled[3, ..., ::2] += 0.3  # what alternates from pixel to pixel makes nothing sharper
+    slope = 0.2 * 6 / 8
+    assert blur_loss(styled, x)[:3].tolist() == pytest.approx([0, 0, (0.65 * slope) ** 2], abs=1e-6)
+    assert blur_loss(torch.full_like(x, 0.5) + 0.3 * (styled[3] - styled[2]), x).min() > (0.6 * slope) ** 2
+
+
+@pytest.mark.parametrize("turn", [(2, 3), (3, 2)])
+def test_only_what_alternates_from_pixel_to_pixel_costs_the_weave_loss(turn: tuple[int, int]) -> None:
+    x = torch.full((6, 3, 48, 64), 0.5)
+    styled = x.clone()
+    styled[0, ..., ::2] += 0.1
+    styled[1, 1, ::2, ::2] += 0.1  # a checkerboard, in one channel
+    styled[1, 1, 1::2, 1::2] += 0.1
+    styled[2] += 0.05 * torch.sin(torch.arange(64) * torch.pi / 2)  # strokes of 4 pixels, as strong
+    styled[3, ..., 32:] += 0.1  # an edge
+    x[4, ..., ::2] += 0.1
+    styled[4] = x[4]  # the photo's own
+    styled[5, ..., ::2] += 0.1
+    styled[5, :, :, 1:] = styled[5, :, :, 1:] * 0.5 + styled[5, :, :, :-1] * 0.5  # blurred away
+    costs = weave_loss(styled.permute(0, 1, *turn), x.permute(0, 1, *turn)).tolist()
+    assert costs[0] == pytest.approx(0.05**2, rel=0.05)  # as strong as it swings
+    assert costs[1] == pytest.approx(2 / 3 * 0.05**2, rel=0.1)
+    assert costs[2] < costs[0] / 7
+    assert costs[3] < costs[0] / 10
+    assert costs[4] == 0
+    assert costs[5] < costs[0] / 100
 
 
 def test_only_new_changes_of_colour_cost_the_cloud_loss() -> None:
@@ -154,6 +180,7 @@ def test_dots_count_for_the_paintings_that_ask_for_it() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (3, 9), (9, 5), (17, 70)])
 def test_pictures_smaller_than_the_lattice_have_one_too(size: tuple[int, int]) -> None:
     assert lattice_loss(torch.rand(2, 3, *size)).abs().max() < 0.1
+    assert weave_loss(torch.rand(2, 3, *size), torch.rand(2, 3, *size)).isfinite().all()
 
 
 def test_training_goes_back_through_what_was_only_looked_at_before() -> None:
@@ -214,7 +241,7 @@ class Pixels(nn.Module):
         return {layer: x * (1 + self.layers.index(layer)) for layer in layers}
 
 
-WEIGHTS = LossWeights(("relu1_1", "relu2_1"), (("relu1_1", 1.0),), content=2.0, tv=3.0, lattice=0.0)
+WEIGHTS = LossWeights(("relu1_1", "relu2_1"), (("relu1_1", 1.0),), content=2.0, tv=3.0, lattice=0.0, weave=0.0)
 
 
 def perceptual(paintings: list[Tensor], style_weights: list[float]) -> Perceptual:
