@@ -130,12 +130,16 @@ def train(context: click.Context, /, recipe: str | None, **options: Any) -> None
     lengths = [name for name in _LENGTHS if name in typed]
     if len(lengths) > 1:
         raise click.UsageError(f"--{lengths[0]} and --{lengths[1]} both say how long; give one of them")
-    if not (options["paintings"] or options["paintings_folder"]):
-        raise click.UsageError("give a painting, or a folder of them with --paintings")
+    nothing = click.UsageError("give a painting, or a folder of them with --paintings")
+    is_given = options["paintings"] or options["paintings_folder"]
+    if not (is_given or recipe):
+        raise nothing
     from .training.command import load_recipe, run_training
 
     quiet = options.pop("quiet")
     followed = load_recipe(recipe).with_typed({name: options[name] for name in typed}) if recipe else None
+    if not is_given:
+        raise nothing
     if followed:
         options |= _from_recipe(followed, context, typed)
     options |= {name: None for name in _LENGTHS if lengths and name not in lengths}

@@ -231,10 +231,10 @@ class LossWeights:
     content: float = 1.0
     tv: float = 4.0
     beyond: float = 100.0
-    blur: float = 400.0
+    blur: float = 800.0
     clouds: float = 200.0
     lattice: float = 2000.0
-    weave: float = 2000.0
+    weave: float = 5000.0
     temporal: float = 100.0  # 0 does without the second picture it needs
 
 

@@ -100,3 +100,11 @@ def test_its_options_are_told_without_a_teacher() -> None:
         [sys.executable, "-m", "livestyle.training.distill", "--help"], capture_output=True, text=True, check=True
     )
     assert "--teacher" in told.stdout
+
+
+def test_a_missing_teacher_is_one_line(tmp_path: Path) -> None:
+    folders = ["--photos", str(tmp_path), "--paintings", str(tmp_path), "--out", str(tmp_path / "out.safetensors")]
+    program = [sys.executable, "-m", "livestyle.training.distill", "--teacher", "nowhere.safetensors", *folders]
+    run = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("error: nowhere.safetensors") and "Traceback" not in run.stderr

@@ -23,6 +23,7 @@ FOLDER = Path(livestyle.__file__).parent / "styles"
 NAMES = list(shipped())
 MAX_BYTES = 4_000_000  # of a network file
 TEXTURE_LEVELS = 6  # deviation over a styled plain picture: more would show strokes that nothing asked for
+WEAVE = 4e-5  # mean square of what alternates from pixel to pixel, of the range; without its loss it was 1e-4
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -100,6 +101,16 @@ def test_half_strength_lies_between_the_picture_and_the_full_style(stylizer: liv
 def test_a_plain_picture_stays_plain(stylizer: livestyle.Stylizer, level: int) -> None:
     styled = stylizer(np.full((90, 161, 3), level, np.uint8))
     assert styled.std((0, 1)).max() < TEXTURE_LEVELS
+
+
+def test_the_styles_of_lite_weave_nothing() -> None:
+    torch, losses = pytest.importorskip("torch"), pytest.importorskip("livestyle.losses")
+    image = pytest.importorskip("skimage.data").astronaut()[:256, 100:356]
+    styles = [livestyle.load(row.name, device="cpu") for row in shipped().values() if row.network == "lite"]
+    photo, *styled = (
+        torch.tensor(x).permute(2, 0, 1)[None] / 255 for x in (image, *(style(image) for style in styles))
+    )
+    assert losses.weave_loss(torch.cat(styled), photo.expand(len(styled), -1, -1, -1)).mean() < WEAVE
 
 
 def test_codes_of_one_network_mix_and_give_their_components_at_the_ends() -> None:

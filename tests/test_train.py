@@ -494,7 +494,7 @@ def test_the_command_writes_a_style_that_runs_and_tells_how_it_was_made(
     assert (code, out) == (0, [str(target)])
     assert "photos: 3 (photos), judged by the same" in errors
     assert any(line.startswith("2/2  total ") for line in errors)
-    assert errors[-1] == f"card: {target.with_suffix('.card.html')}"
+    assert errors[-2:] == [f"card: {target.with_suffix('.card.html')}", "its other styles: d#w"]
     card = target.with_suffix(".card.html").read_text()
     assert "noise amplification" in card and card.count("iterations of Gatys 2015") == 2  # one a style
     beside = {path.name for path in target.parent.iterdir()} - {target.name}
@@ -936,11 +936,12 @@ def test_a_seed_that_is_too_large_is_a_usage_error(run_train: RunCli) -> None:
         (["--paintings", "empty", "--photos", "photos"], "empty: no pictures in it"),
         (["dots.png", "--photos", "photos", "--resume"], "no unfinished training of 'dots'"),
         (["dots.png", "--photos", "missing"], "missing: no such folder"),
+        (["--recipe", "litte"], "no recipe 'litte'; did you mean 'lite'?"),
         (["dots.png", "--photos", "empty"], "empty: no pictures in it"),
         (["missing.png", "--photos", "photos"], "missing.png: no such file"),
         (["vgg.safetensors", "--photos", "photos"], "vgg.safetensors: not a picture"),
         (["dots.png", "--photos", "photos", "--loss-network", "vgg11"], "vgg11: no such loss network"),
-        (["dots.png", "--photos", "photos", "--name", "a", "--name", "b"], "--name: 2 names for 1 paintings"),
+        (["dots.png", "--photos", "photos", "--name", "a", "--name", "b"], "--name: given 2 times, for paintings: 1;"),
         (["dots.png", "dots.png", "--photos", "photos"], "'dots' is the name of more than one painting"),
         (["dots.png", "waves.png", "--photos", "photos", "--net", "johnson"], "johnson holds one style, not 2"),
         (["dots.png", "--photos", "photos", "--style-weight", "1", "--style-weight", "2"], "--style-weight: 2 values"),

@@ -241,7 +241,7 @@ def _paintings(
     if twice := {name for name in names if list(names).count(name) > 1}:
         raise InputError(f"--name: '{min(twice)}' is the name of more than one painting; give each its own")
     if len(names) != len(pictures):
-        raise InputError(f"--name: {len(names)} names for {len(pictures)} paintings; give each its own")
+        raise InputError(f"--name: given {len(names)} times, for paintings: {len(pictures)}; give each its own")
     for name in names:
         check_name(name)
     strokes = _each(strokes or [float(row.get("stroke", 1.0)) for row in rows], pictures, "--stroke")
@@ -329,6 +329,10 @@ class Report:
                 keep_color=self._config.keep_color, seconds=max(_COMPARED, told.seconds / 10), facts=facts,
             )  # fmt: skip
             self._say(f"card: {card}")
+            if others := names[1:]:
+                style = self.files.style
+                at = style.stem if style.parent == user_folder() else style
+                self._say("its other styles: " + ", ".join(f"{at}#{name}" for name in others))
             if history:
                 write_curves(history, self.files.beside(".curves.png"))
         except LivestyleError as error:

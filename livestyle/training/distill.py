@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from torch import Tensor
 from exporters.from_onnx import load_lite
 
 from ..data import Crops, find_pictures, load_painting, open_photos
+from ..errors import LivestyleError
 from ..losses import Perceptual, content_loss, gram, style_loss
 from ..nets.lite import Lite
 from ..nets.vgg import LossNetwork, LossNetworks, load_loss_network, student_from
@@ -237,4 +239,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except LivestyleError as error:
+        sys.exit(f"error: {error}")
