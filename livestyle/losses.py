@@ -98,9 +98,7 @@ def weave_loss(styled: Tensor, x: Tensor) -> Tensor:
 def _alternation(x: Tensor, dim: int) -> Tensor:
     """As large as x; the edges are repeated."""
     for _ in range(2):
-        padded = functional.pad(x, (0, 0, 1, 1) if dim == 2 else (1, 1, 0, 0), mode="replicate")
-        length = x.shape[dim]
-        before, after = padded.narrow(dim, 0, length), padded.narrow(dim, 2, length)
+        before, after = _neighbours(x, dim)
         x = x / 2 - (before + after) / 4
     return x
 
@@ -185,9 +183,15 @@ def _inner(y: Tensor) -> Tensor:
 
 def _slope(y: Tensor, dim: int) -> Tensor:
     """Half the difference of the neighbours down (dim 2) or across (3); the edges are repeated."""
+    before, after = _neighbours(y, dim)
+    return (after - before) / 2
+
+
+def _neighbours(y: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """What lies one pixel before and after each, down (dim 2) or across (3); the edges are repeated."""
     padded = functional.pad(y, (0, 0, 1, 1) if dim == 2 else (1, 1, 0, 0), mode="replicate")
     length = y.shape[dim]
-    return (padded.narrow(dim, 2, length) - padded.narrow(dim, 0, length)) / 2
+    return padded.narrow(dim, 0, length), padded.narrow(dim, 2, length)
 
 
 def color_changes(x: Tensor) -> list[Tensor]:

@@ -104,6 +104,7 @@ def test_a_plain_picture_stays_plain(stylizer: livestyle.Stylizer, level: int) -
 
 
 def test_the_styles_of_lite_weave_nothing() -> None:
+    pytest.importorskip("onnxruntime")
     torch, losses = pytest.importorskip("torch"), pytest.importorskip("livestyle.losses")
     image = pytest.importorskip("skimage.data").astronaut()[:256, 100:356]
     styles = [livestyle.load(row.name, device="cpu") for row in shipped().values() if row.network == "lite"]
