@@ -16,7 +16,7 @@ from livestyle.artifact import inspect
 from livestyle.errors import InputError, StyleError
 from livestyle.nets import build
 from livestyle.nets.layers import NEAREST_TAPS, UpsampleConv
-from livestyle.nets.lite import Head, Lite
+from livestyle.nets.lite import Lite
 
 _Fold = tuple[tuple[int, ...], Callable[[Tensor], Tensor]]  # the shape a tensor has in the file, and the way back
 
@@ -32,7 +32,7 @@ def load_lite(path: Path) -> Lite:
 def load_network(path: Path) -> nn.Module:
     """The network in a style file. Raises StyleError if its weights are not those of the network it names.
 
-    Weights come back as they are in the file; what the export folded (`Head`, `UpsampleConv`) is unfolded.
+    Weights come back as they are in the file; what the export folded (`UpsampleConv`) is unfolded.
     """
     artifact = inspect(path)
     model = onnx.load(path, load_external_data=False)
@@ -72,26 +72,12 @@ def _folds(net: nn.Module) -> dict[str, _Fold]:
         if not isinstance(module, UpsampleConv):
             continue
         out, inputs = module.conv.weight.shape[:2]
-        if isinstance(module, Head):
-            folds[f"{name}.conv.weight"] = ((4 * out, inputs, 2, 2), _unfold_head)
-            folds[f"{name}.conv.bias"] = ((4 * out,), lambda bias: bias.view(3, 2, 2, 2, 2)[:, 0, :, 0, :].flatten())
-        else:
-            folds[f"{name}.conv.weight"] = ((4 * out, inputs, 2, 2), _unfold_rows)
-            folds[f"{name}.conv.bias"] = ((4 * out,), lambda bias: bias[::4])
+        folds[f"{name}.conv.weight"] = ((4 * out, inputs, 2, 2), _unfold_rows)
+        folds[f"{name}.conv.bias"] = ((4 * out,), lambda bias: bias[::4])
     return folds
 
 
 def _unfold_rows(kernel: Tensor) -> Tensor:
     """(C_out, C_in, 3, 3) for the one 2x2 kernel (4 C_out, C_in, 2, 2) that `UpsampleConv` runs as."""
-    return _unfold(kernel.view(-1, 2, 2, *kernel.shape[1:]))
-
-
-def _unfold_head(kernel: Tensor) -> Tensor:
-    """(12, C, 3, 3) for the one 2x2 kernel (48, C, 2, 2) that `Head` runs as."""
-    return _unfold(kernel.view(3, 2, 2, 2, 2, *kernel.shape[1:]).permute(0, 2, 4, 1, 3, 5, 6, 7).flatten(0, 2))
-
-
-def _unfold(corners: Tensor) -> Tensor:
-    """(C_out, C_in, 3, 3) for what `UpsampleConv.corner_kernel` makes of it."""
     back = torch.linalg.pinv(NEAREST_TAPS.flatten(0, 1)).view(3, 2, 2)  # [kernel row, phase, low row]
-    return torch.einsum("kpr,lqs,opqirs->oikl", back, back, corners)
+    return torch.einsum("kpr,lqs,opqirs->oikl", back, back, kernel.view(-1, 2, 2, *kernel.shape[1:]))

@@ -126,10 +126,10 @@ def _shown(style: str, styles: str | None, tell: Callable[[str], object]) -> lis
 def _every_style(tell: Callable[[str], object]) -> list[str]:
     """All that run live; a file of the user's own that cannot be used is left out, aloud, for nobody asked for it."""
     from .errors import StyleError
-    from .styles import find, own, shipped
+    from .styles import find, own_styles, shipped
 
     names = [name for name, row in shipped().items() if row.kind == "lite"]  # a johnson is no live style on a CPU
-    for name in own():
+    for name in own_styles():
         try:
             find(name)
             names.append(name)

@@ -30,10 +30,11 @@ def styles(context: click.Context, as_json: bool, page: Path | None, overwrite: 
     if page is not None:
         _write_gallery(page, overwrite=overwrite)
     elif as_json:
-        from .styles import own, shipped
+        from .styles import own_styles, shipped
 
         rows = [style.row() for style in shipped().values()]
-        click.echo(json.dumps(rows + [{"name": name, "network": str(path)} for name, path in own().items()], indent=2))
+        mine = [{"name": name, "network": str(path)} for name, path in own_styles().items()]
+        click.echo(json.dumps(rows + mine, indent=2))
     else:
         _print_table()
 
@@ -43,27 +44,28 @@ def _print_table() -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 
-    from .styles import own, shipped
+    from .styles import own_styles, shipped, user_folder
 
     table = Table(Column("style", no_wrap=True), "painter", "painting", "year", Column("network", overflow="fold"))
     for style in shipped().values():
         table.add_row(style.name, style.painter, style.painting, style.dated, style.network)
-    for name, path in own().items():
-        table.add_row(escape(name), "", "your own", "", escape(str(path)))
+    for name, path in own_styles().items():
+        table.add_row(escape(name), "", "your own", "", escape(path.name))
     console = Console()
     console.print(table)
     for network, style in {style.network: style for style in shipped().values()}.items():
         console.print(f"{network}: weights {style.licence}; trained on {style.data}")
+    console.print(f"your own: {escape(str(user_folder()))}", soft_wrap=True)
 
 
 def _write_gallery(target: Path, *, overwrite: bool) -> None:
     from .gallery import gallery, write_page
     from .media.writer import check_target
-    from .styles import own, shipped
+    from .styles import own_styles, shipped
 
     check_target(target, None, overwrite=overwrite, suffixes=(".html", ".htm"))
     rows = [(style.name, f"{style.painter}, {style.painting}, {style.dated}") for style in shipped().values()]
-    write_page(gallery([*rows, *((name, "your own") for name in own())]), target)
+    write_page(gallery([*rows, *((name, "your own") for name in own_styles())]), target)
     click.echo(str(target))
 
 

@@ -18,12 +18,14 @@ from .nets.vgg import LossNetwork, LossNetworks, require
 
 Features = Mapping[str, Tensor]
 
-_REST = ("content", "tv", "beyond", "blur", "clouds", "lattice", "weave")  # weighted the same for all paintings
+_REST = ("content", "tv", "beyond", "blur", "clouds", "tones", "lattice", "weave")  # one weight for all paintings
 _SHARP = 0.9  # of the photo's gradient energy: less is blur
 _CLOUD = 16  # pixels: what is smaller is a stroke
 _CELLS, _AMONG = (4, 8), 64  # pixels: what may repeat, the strides of our networks, and how near to each other
 _SPOTS, _NEAR = (1.5, 3.0), 8  # pixels
 _VIVID, _OWN = 3.0, 0.8  # times the photo's change there, and the painting's anywhere, that colours may change
+_TONES, _PATCH = 32, 8  # quantiles of a painting's light and dark; pixels: what is smaller is a stroke's own
+_FLAT = 0.1  # standard deviation of a photo's light and dark; what has less is not stretched
 _MEMORY = 0.02  # share of a new picture in the running means
 _BALANCE = 0.02  # how far a style weight moves for each picture and unit of content loss
 _STYLE_WEIGHTS = (0.1, 20.0)  # where they may move
@@ -217,6 +219,34 @@ def _changes(x: Tensor) -> list[Tensor]:
     return [coarse.diff(dim=dim).square().sum(1).add(1e-8).sqrt() for dim in (2, 3)]
 
 
+def tones(painting: Tensor) -> Tensor:
+    """(K,): quantiles of the light and dark of (1, 3, H, W) in patches of 8 pixels, ascending."""
+    places = (torch.arange(_TONES, device=painting.device) + 0.5) / _TONES
+    return _patches(painting).flatten().quantile(places)
+
+
+def tone_loss(styled: Tensor, x: Tensor, usual: Tensor) -> Tensor:
+    """(N,): mean squared distance of light and dark, in patches of 8 pixels, from the photo's in the painting's range.
+
+    A patch as much lighter than its photo's mean as a share u of a normal distribution is to be as light as a share u
+    of the painting, `usual` (N, K) being its `tones` (histogram matching, Gonzalez and Woods 2008, section 3.3.2).
+    Gram matrices ask for a range too, but are as content with one of fine hatching over a picture all of one tone.
+    """
+    light = _patches(x)
+    spread = light.std((1, 2), correction=0, keepdim=True).clamp_min(_FLAT)
+    share = torch.special.ndtr((light - light.mean((1, 2), keepdim=True)) / spread)
+    place = (share * usual.shape[1] - 0.5).clamp(0, usual.shape[1] - 1)
+    below = place.floor().clamp_max(usual.shape[1] - 2).long()
+    rows = torch.arange(len(x), device=x.device)[:, None, None]
+    wanted = torch.lerp(usual[rows, below], usual[rows, below + 1], place - below)
+    return (_patches(styled) - wanted).square().mean((1, 2))
+
+
+def _patches(x: Tensor) -> Tensor:
+    """(N, h, w)"""
+    return functional.avg_pool2d(luma(x), min(_PATCH, *x.shape[2:]))[:, 0]
+
+
 def temporal_loss(later: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
     """(N,): mean squared difference of a styled picture and the styled one before it, moved (Ruder 2016, eq. 4).
 
@@ -237,6 +267,7 @@ class LossWeights:
     beyond: float = 100.0
     blur: float = 800.0
     clouds: float = 200.0
+    tones: float = 40.0
     lattice: float = 2000.0
     weave: float = 5000.0
     temporal: float = 100.0  # 0 does without the second picture it needs
@@ -280,13 +311,14 @@ class Perceptual(nn.Module):
         self.content_weights = dict(self.weights.content_layers)
         self.all_layers = {*self.weights.style_layers, *self.content_weights}
         require(self.all_layers, network.layers)
-        grams, usual = [], []
+        grams, usual, lights = [], [], []
         for painting in paintings:
             with torch.no_grad():
                 grams.append({k: gram(f) for k, f in network(painting, self.weights.style_layers).items()})
             usual.append(torch.stack([c.mean() for c in color_changes(painting)]).mean())
+            lights.append(tones(painting))
         self.targets = {layer: torch.cat([g[layer] for g in grams]) for layer in self.weights.style_layers}
-        self._usual = torch.stack(usual)
+        self._usual, self._tones = torch.stack(usual), torch.stack(lights)
         device = self._usual.device
         self.register_buffer("style_weights", torch.tensor(list(style_weights), device=device))
         self.register_buffer("running", torch.full((len(usual), 2), torch.nan, device=device))
@@ -321,6 +353,7 @@ class Perceptual(nn.Module):
                 "beyond": beyond_range(styled.float()),
                 "blur": blur_loss(styled.float(), x.detach()),
                 "clouds": cloud_loss(styled.float(), x.detach(), self._usual[painting]),
+                "tones": tone_loss(styled.float(), x.detach(), self._tones[painting]),
                 "lattice": lattice_loss(styled.float()),
                 "weave": weave_loss(styled.float(), x.detach()),
                 "dots": dot_loss(styled.float(), x.detach()) if self._dots.any() else styled.new_zeros(len(x)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -142,6 +143,20 @@ def test_styles_lists_them_for_people_and_for_programs(run_cli: RunCli, monkeypa
     assert all(name in table.out for name in names)
     assert "AD 100" in table.out and " 1889 " in table.out
     assert all(row["painter"] and row["licence"] and row["data"] and row["command"] for row in rows)
+
+
+def test_styles_lists_every_style_of_ones_own(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / ("long " * 20) / "home"
+    monkeypatch.setenv("LIVESTYLE_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "80")
+    run_cli("styles", "add", run_cli("styles", "path", "wave").out.strip(), "--name", "mine")
+    (home / "styles" / "broken.onnx").write_bytes(b"cut off")
+    names = [row["name"] for row in json.loads(run_cli("styles", "--json").out)]
+    assert names[names.index("broken") :][:3] == ["broken", "mine", "mine#wave"]
+    assert len(names) == len(set(names)) and names[-1] == "mine#matisse"
+    table = run_cli("styles").out
+    assert f"your own: {home / 'styles'}\n" in table  # in one piece, to be copied
+    assert re.search(r"mine#matisse .* mine\.onnx", table)
 
 
 # Pictures

@@ -25,6 +25,8 @@ from livestyle.losses import (  # noqa: E402
     lattice_loss,
     style_loss,
     temporal_loss,
+    tone_loss,
+    tones,
     total_variation,
     weave_loss,
 )
@@ -122,6 +124,37 @@ def test_only_new_changes_of_colour_cost_the_cloud_loss() -> None:
     assert cloud_loss(styled, x, 40 * usual).tolist() == pytest.approx([0, 0, 0, 0])  # of a motley painting
 
 
+def test_tones_are_quantiles_of_a_paintings_light_and_dark() -> None:
+    painting = torch.linspace(0, 1, 80).view(1, 1, 1, 80).expand(1, 3, 16, 80)
+    found = tones(painting.flip(3))
+    assert torch.equal(found, found.sort().values)
+    assert found.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert found[0] < 0.08 and found[-1] > 0.92
+    fine = torch.full((1, 3, 16, 80), 0.5)
+    fine[..., ::2] = 0.9  # strokes, not tones
+    assert (tones(fine) - 0.7).abs().max() < 1e-6
+
+
+def test_only_another_range_of_light_and_dark_costs_the_tone_loss() -> None:
+    usual = torch.linspace(0.2, 0.6, 32)[None].expand(5, 32)
+    x = torch.linspace(0, 1, 160).expand(5, 3, 40, 160)
+    step = torch.linspace(-1, 1, 160).clamp(-0.9, 0.9)
+    spread = (0.4 + 0.2 * step).expand(5, 3, 40, 160)  # from dark to light as in the photo, the painting's range
+    styled = spread.clone()
+    styled[1] = 0.4  # all of one tone
+    styled[2] = spread[2].flip(2)  # dark where the photo is light
+    styled[3, :, :, ::2] += 0.1
+    styled[3, :, :, 1::2] -= 0.1  # the strokes are free
+    styled[4, 0], styled[4, 2] = styled[4, 0] + 0.1, styled[4, 2] - 0.1 * 0.299 / 0.114  # and so is colour
+    costs = tone_loss(styled, x, usual).tolist()
+    assert costs[1] > 0.01 and costs[2] > 0.04
+    assert max(costs[0], costs[3], costs[4]) < costs[1] / 10
+    plain = torch.full_like(x, 0.3)  # nothing is light or dark in a flat photo: the painting's middle tone
+    assert tone_loss(torch.full_like(x, 0.4), plain, usual).tolist() == pytest.approx([0] * 5, abs=1e-6)
+    noise = plain + 0.01 * torch.randn_like(plain)
+    assert tone_loss(torch.full_like(x, 0.4), noise, usual).max() < 1e-4  # nor in its noise
+
+
 def test_only_what_repeats_on_the_networks_grid_costs_the_lattice_loss() -> None:
     x = torch.full((5, 3, 128, 192), 0.3)
     x[0, :, 3::8, 5::8] = 0.8  # a dot in every cell of 8 pixels
@@ -181,6 +214,7 @@ def test_dots_count_for_the_paintings_that_ask_for_it() -> None:
 def test_pictures_smaller_than_the_lattice_have_one_too(size: tuple[int, int]) -> None:
     assert lattice_loss(torch.rand(2, 3, *size)).abs().max() < 0.1
     assert weave_loss(torch.rand(2, 3, *size), torch.rand(2, 3, *size)).isfinite().all()
+    assert tone_loss(torch.rand(2, 3, *size), torch.rand(2, 3, *size), torch.rand(2, 32)).isfinite().all()
 
 
 def test_training_goes_back_through_what_was_only_looked_at_before() -> None:
@@ -241,7 +275,9 @@ class Pixels(nn.Module):
         return {layer: x * (1 + self.layers.index(layer)) for layer in layers}
 
 
-WEIGHTS = LossWeights(("relu1_1", "relu2_1"), (("relu1_1", 1.0),), content=2.0, tv=3.0, lattice=0.0, weave=0.0)
+WEIGHTS = LossWeights(
+    ("relu1_1", "relu2_1"), (("relu1_1", 1.0),), content=2.0, tv=3.0, tones=0.0, lattice=0.0, weave=0.0
+)
 
 
 def perceptual(paintings: list[Tensor], style_weights: list[float]) -> Perceptual:

@@ -14,8 +14,8 @@ from torch import Tensor, nn  # noqa: E402
 from livestyle.errors import InputError  # noqa: E402
 from livestyle.nets import build, layers  # noqa: E402
 from livestyle.nets.johnson import Johnson, _Residual  # noqa: E402
-from livestyle.nets.layers import InstanceNorm, UpsampleConv, instance_norm, pad_to_multiple  # noqa: E402
-from livestyle.nets.lite import Head, Lite  # noqa: E402
+from livestyle.nets.layers import InstanceNorm, SubpixelConv, UpsampleConv, instance_norm, pad_to_multiple  # noqa: E402
+from livestyle.nets.lite import Lite  # noqa: E402
 
 SIZES = st.integers(1, 40)
 torch.set_num_threads(1)  # threads cost more than they bring to nets this small
@@ -51,20 +51,22 @@ def test_upsample_conv_equals_nearest_upsampling_and_a_convolution(height: int, 
     torch.testing.assert_close(layer(x), upsample_conv(x, layer.conv), atol=1e-5, rtol=0)
 
 
-@given(SIZES, SIZES)
-@settings(deadline=None, max_examples=25)
-def test_head_equals_upsampling_a_convolution_and_a_shuffle(height: int, width: int) -> None:
-    head, x = Head(4), torch.randn(2, 4, height, width)
-    nn.init.normal_(head.conv.weight)
-    nn.init.normal_(head.conv.bias)
-    torch.testing.assert_close(head(x), F.pixel_shuffle(upsample_conv(x, head.conv), 2), atol=1e-4, rtol=0)
-
-
-def test_head_starts_without_dots() -> None:
-    y = Head(4)(torch.randn(1, 4, 6, 7))
-    cells = y.reshape(1, 3, 12, 2, 14, 2)
+@pytest.mark.parametrize("scale", [2, 4])
+def test_subpixel_conv_starts_without_dots(scale: int) -> None:
+    y = SubpixelConv(4, 3, scale)(torch.randn(1, 4, 6, 7))
+    cells = y.reshape(1, 3, 6, scale, 7, scale)
     torch.testing.assert_close(cells, cells[:, :, :, :1, :, :1].expand_as(cells), atol=1e-6, rtol=0)
     assert y.std() > 0
+
+
+def test_subpixel_conv_puts_each_output_at_its_place() -> None:
+    layer = SubpixelConv(1, 2, 2)
+    layer.conv.weight.zero_()
+    layer.conv.bias.copy_(torch.arange(8.0))  # type: ignore[union-attr]
+    y = layer(torch.randn(1, 1, 3, 5))
+    assert y.shape == (1, 2, 6, 10)
+    for channel in range(2):
+        assert torch.equal(y[0, channel, 2:4, 6:8], 4 * channel + torch.tensor([[0.0, 1], [2, 3]]))
 
 
 def test_padding_repeats_the_edge_to_a_multiple_and_a_margin() -> None:

@@ -114,7 +114,7 @@ def test_the_gallery_is_one_file_with_every_style(
     run_cli("styles", "add", LITE, "--name", "mine")
     assert run_cli("styles", "--gallery").out == "gallery.html\n"
     text = (tmp_path / "gallery.html").read_text(encoding="utf-8")
-    assert {"none", "starry", "starry-johnson", "mine"} <= set(re.findall(r"<h2>(.*?)</h2>", text))
+    assert {"none", "starry", "starry-johnson", "mine", "mine#wave"} <= set(re.findall(r"<h2>(.*?)</h2>", text))
     pictures = re.findall(r"src='([^']{40})", text)
     assert len(pictures) == text.count("<h2>") and all(src.startswith("data:image/jpeg;base64,") for src in pictures)
     assert "http" not in text

@@ -20,6 +20,11 @@ def conv3x3(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Conv2
     return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, padding_mode="replicate")
 
 
+def conv5x5(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Conv2d:
+    """A 5x5 convolution over a repeated edge; one of stride 2 has room to blur what it samples (Zhang 2019)."""
+    return nn.Conv2d(in_channels, out_channels, 5, stride, padding=2, padding_mode="replicate")
+
+
 def pad_to_multiple(x: Tensor, multiple: int, margin: int) -> Tensor:
     """x with its edge repeated: `margin` pixels on every side, more right and below to a multiple without them."""
     height, width = x.shape[-2:]
@@ -68,6 +73,25 @@ def luma(x: Tensor) -> Tensor:
 def lit_as(x: Tensor, y: Tensor) -> Tensor:
     """x with its own colours and the light and dark of y, in [0, 1] (Gatys 2016, "Preserving color", section 4)."""
     return (x + luma(y - x)).clamp(0, 1)
+
+
+class SubpixelConv(nn.Module):
+    """A 3x3 convolution to the scale x scale sub-pixels of every channel (Shi 2016).
+
+    The sub-pixels start equal (ICNR, Aitken 2017), so training starts without dots.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.conv = conv3x3(in_channels, out_channels * scale**2)
+        with torch.no_grad():
+            for tensor in (self.conv.weight, self.conv.bias):
+                tensor.copy_(tensor[:: scale**2].repeat_interleave(scale**2, dim=0))  # type: ignore[index, union-attr]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, H, W) to (N, C_out, scale H, scale W)."""
+        return F.pixel_shuffle(self.conv(x), self.scale)
 
 
 # Which of the two low-resolution rows around a corner feed each of the three kernel rows

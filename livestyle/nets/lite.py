@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import ConditionalInstanceNorm, UpsampleConv, conv3x3, pad_to_multiple
+from .layers import ConditionalInstanceNorm, SubpixelConv, conv3x3, conv5x5, pad_to_multiple
 
 
 class ResidualBlock(nn.Module):
@@ -23,29 +23,6 @@ class ResidualBlock(nn.Module):
         y: Tensor = F.relu(self.norm1(self.conv1(x), code1))
         y = self.norm2(self.conv2(y), code2)
         return x + y
-
-
-class Head(UpsampleConv):
-    """Features at a quarter of the resolution to RGB logits: up by 2, 3x3 to 12 channels, shuffle by 2.
-
-    All of it is linear, so it runs as one 2x2 convolution and one shuffle by 4.
-    """
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__(in_channels, 12)
-        # ICNR (Aitken 2017): the four sub-pixels of a channel start equal, so training starts without dots.
-        with torch.no_grad():
-            self.conv.weight.copy_(self.conv.weight[::4].repeat_interleave(4, dim=0))
-            self.conv.bias.zero_()  # type: ignore[union-attr]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, 3, 4H, 4W)."""
-        # (RGB, fine row, fine column, row, column, ...): the order pixel_shuffle(4) reads is row before fine row.
-        kernel = self.corner_kernel()
-        kernel = kernel.view(3, 2, 2, *kernel.shape[1:]).permute(0, 3, 1, 4, 2, 5, 6, 7).flatten(0, 4)
-        bias = self.conv.bias.view(3, 1, 2, 1, 2).expand(3, 2, 2, 2, 2).flatten()  # type: ignore[union-attr]
-        y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, bias)
-        return F.pixel_shuffle(y, 4)[..., 2:-2, 2:-2]
 
 
 class Lite(nn.Module):
@@ -70,13 +47,13 @@ class Lite(nn.Module):
         self.config = {"styles": styles, "width": width, "depth": depth, "blocks": blocks}
         self.stem = nn.Conv2d(3, width, 8, stride=4)
         self.stem_norm = ConditionalInstanceNorm(width)
-        self.down = conv3x3(width, depth, stride=2)
+        self.down = conv5x5(width, depth, stride=2)
         self.down_norm = ConditionalInstanceNorm(depth)
         self.blocks = nn.ModuleList(ResidualBlock(depth) for _ in range(blocks))
-        self.up = UpsampleConv(depth, width)
+        self.up = SubpixelConv(depth, width, 2)
         self.up_norm = ConditionalInstanceNorm(width)
         self.fine = ResidualBlock(width)
-        self.head = Head(width)
+        self.head = SubpixelConv(width, 3, 4)
         self.code_sizes = [norm.code_size for norm in self._norms()]
         self.codes = nn.Parameter(self._neutral_code().repeat(styles, 1))
 

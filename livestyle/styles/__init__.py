@@ -91,6 +91,22 @@ def own() -> dict[str, Path]:
     return {path.stem: path for path in files}
 
 
+def own_styles() -> dict[str, Path]:
+    """Every style of the user's by what `--style` takes: `mine`, and `mine#other` for the further ones of a network
+    of many. A file that cannot be used is named all the same."""
+    from ..artifact import inspect
+
+    styles = {}
+    for name, path in own().items():
+        styles[name] = path
+        try:
+            codes = list(inspect(path).codes)
+        except StyleError:
+            continue
+        styles |= {f"{name}#{code}": path for code in codes[1:]}
+    return styles
+
+
 def check_name(name: str) -> None:
     """Raises StyleError for a name that `--style` could not be given."""
     odd = [sign for sign in name if sign in _MEANT or not sign.isprintable()]
