@@ -137,7 +137,7 @@ def add(file: Path, name: str | None = None, *, overwrite: bool = False) -> Path
     """Copies a style file into the user's folder, once it has passed the checks. Raises StyleError or OutputError."""
     from ..artifact import inspect
 
-    name = name or file.stem
+    name = file.stem if name is None else name
     inspect(file)
     check_free(name, overwrite=overwrite)
     target = user_folder() / f"{name}.onnx"
