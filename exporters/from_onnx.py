@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from livestyle.artifact import inspect
 from livestyle.errors import InputError, StyleError
 from livestyle.nets import build
-from livestyle.nets.layers import NEAREST_TAPS, UpsampleConv
+from livestyle.nets.layers import NEAREST_TAPS, SubpixelConv, UpsampleConv
 from livestyle.nets.lite import Lite
 
 _Fold = tuple[tuple[int, ...], Callable[[Tensor], Tensor]]  # the shape a tensor has in the file, and the way back
@@ -32,7 +33,7 @@ def load_lite(path: Path) -> Lite:
 def load_network(path: Path) -> nn.Module:
     """The network in a style file. Raises StyleError if its weights are not those of the network it names.
 
-    Weights come back as they are in the file; what the export folded (`UpsampleConv`) is unfolded.
+    Weights come back as they are in the file; what the export folded (`SubpixelConv`, `UpsampleConv`) is unfolded.
     """
     artifact = inspect(path)
     model = onnx.load(path, load_external_data=False)
@@ -69,12 +70,19 @@ def _folds(net: nn.Module) -> dict[str, _Fold]:
     """What the export may have folded, by name."""
     folds: dict[str, _Fold] = {}
     for name, module in net.named_modules():
-        if not isinstance(module, UpsampleConv):
-            continue
-        out, inputs = module.conv.weight.shape[:2]
-        folds[f"{name}.conv.weight"] = ((4 * out, inputs, 2, 2), _unfold_rows)
-        folds[f"{name}.conv.bias"] = ((4 * out,), lambda bias: bias[::4])
+        if isinstance(module, SubpixelConv):
+            folds[f"{name}.weight"] = (tuple(module.weight.shape), lambda kernel: kernel)
+            folds[f"{name}.bias"] = ((len(module.weight),), partial(_each, step=module.scale**2))
+        elif isinstance(module, UpsampleConv):
+            out, inputs = module.conv.weight.shape[:2]
+            folds[f"{name}.conv.weight"] = ((4 * out, inputs, 2, 2), _unfold_rows)
+            folds[f"{name}.conv.bias"] = ((4 * out,), partial(_each, step=4))
     return folds
+
+
+def _each(bias: Tensor, step: int) -> Tensor:
+    """(C_out,) for one that says the same for each of `step` sub-pixels."""
+    return bias[::step]
 
 
 def _unfold_rows(kernel: Tensor) -> Tensor:

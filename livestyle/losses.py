@@ -268,7 +268,7 @@ class LossWeights:
     blur: float = 800.0
     clouds: float = 200.0
     tones: float = 40.0
-    lattice: float = 2000.0
+    lattice: float = 4000.0
     weave: float = 5000.0
     temporal: float = 100.0  # 0 does without the second picture it needs
 
@@ -346,17 +346,18 @@ class Perceptual(nn.Module):
         there = {layer: photo[layer].float() for layer in self.content_weights}
         targets = {layer: grams[painting] for layer, grams in self.targets.items()}
         with torch.autocast(styled.device.type, enabled=False):  # nothing more is rounded to bfloat16
+            styled, x = styled.float(), x.detach().float()
             return {
                 "style": style_loss(features, targets),
                 "content": content_loss(shown, there, self.content_weights),
-                "tv": total_variation(styled.float()),
-                "beyond": beyond_range(styled.float()),
-                "blur": blur_loss(styled.float(), x.detach()),
-                "clouds": cloud_loss(styled.float(), x.detach(), self._usual[painting]),
-                "tones": tone_loss(styled.float(), x.detach(), self._tones[painting]),
-                "lattice": lattice_loss(styled.float()),
-                "weave": weave_loss(styled.float(), x.detach()),
-                "dots": dot_loss(styled.float(), x.detach()) if self._dots.any() else styled.new_zeros(len(x)),
+                "tv": total_variation(styled),
+                "beyond": beyond_range(styled),
+                "blur": blur_loss(styled, x),
+                "clouds": cloud_loss(styled, x, self._usual[painting]),
+                "tones": tone_loss(styled, x, self._tones[painting]),
+                "lattice": lattice_loss(styled),
+                "weave": weave_loss(styled, x),
+                "dots": dot_loss(styled, x) if self._dots.any() else styled.new_zeros(len(x)),
             }
 
     def total(self, parts: Mapping[str, Tensor], painting: Tensor) -> Tensor:

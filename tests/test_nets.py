@@ -60,13 +60,29 @@ def test_subpixel_conv_starts_without_dots(scale: int) -> None:
 
 
 def test_subpixel_conv_puts_each_output_at_its_place() -> None:
-    layer = SubpixelConv(1, 2, 2)
-    layer.conv.weight.zero_()
-    layer.conv.bias.copy_(torch.arange(8.0))  # type: ignore[union-attr]
-    y = layer(torch.randn(1, 1, 3, 5))
+    layer, x = SubpixelConv(1, 2, 2), torch.randn(1, 1, 3, 5)
+    nn.init.normal_(layer.weight)
+    y, sub = layer(x), F.conv2d(x, layer.kernel())[0, :, 0, 2]  # of the pixel in the middle
     assert y.shape == (1, 2, 6, 10)
     for channel in range(2):
-        assert torch.equal(y[0, channel, 2:4, 6:8], 4 * channel + torch.tensor([[0.0, 1], [2, 3]]))
+        expected = sub[4 * channel : 4 * channel + 4].view(2, 2) + layer.bias[channel]
+        torch.testing.assert_close(y[0, channel, 2:4, 6:8], expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_subpixel_conv_keeps_flat_what_is_flat(scale: int) -> None:
+    layer = SubpixelConv(4, 3, scale)
+    nn.init.normal_(layer.weight)
+    y = layer(torch.randn(1, 4, 1, 1).expand(1, 4, 6, 7))
+    torch.testing.assert_close(y, y[..., :1, :1].expand_as(y), atol=1e-5, rtol=0)
+    assert layer(torch.randn(1, 4, 6, 7)).std() > 0.1
+    torch.testing.assert_close(layer.kernel(), SubpixelConv.kernel(replaced(layer, layer.kernel())))  # as a file has it
+
+
+def replaced(layer: SubpixelConv, weight: Tensor) -> SubpixelConv:
+    other = SubpixelConv(4, 3, layer.scale)
+    other.weight.copy_(weight)
+    return other
 
 
 def test_padding_repeats_the_edge_to_a_multiple_and_a_margin() -> None:

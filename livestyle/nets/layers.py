@@ -78,20 +78,29 @@ def lit_as(x: Tensor, y: Tensor) -> Tensor:
 class SubpixelConv(nn.Module):
     """A 3x3 convolution to the scale x scale sub-pixels of every channel (Shi 2016).
 
-    The sub-pixels start equal (ICNR, Aitken 2017), so training starts without dots.
+    Every sub-pixel's taps have the same sum, so what is flat stays flat, without a grid; and to begin with they are the
+    same altogether (ICNR, Aitken 2017).
     """
 
     def __init__(self, in_channels: int, out_channels: int, scale: int) -> None:
         super().__init__()
         self.scale = scale
-        self.conv = conv3x3(in_channels, out_channels * scale**2)
-        with torch.no_grad():
-            for tensor in (self.conv.weight, self.conv.bias):
-                tensor.copy_(tensor[:: scale**2].repeat_interleave(scale**2, dim=0))  # type: ignore[index, union-attr]
+        conv = nn.Conv2d(in_channels, out_channels, 3)
+        self.weight = nn.Parameter(conv.weight.detach().repeat_interleave(scale**2, dim=0))
+        self.bias = nn.Parameter(conv.bias.detach())  # type: ignore[union-attr]
+
+    def kernel(self) -> Tensor:
+        """(scale^2 C_out, C_in, 3, 3)."""
+        weight = self.weight.view(-1, self.scale**2, *self.weight.shape[1:])
+        mean = weight.mean((3, 4), keepdim=True)
+        even = weight - mean + mean.mean(1, keepdim=True)
+        return even.flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) to (N, C_out, scale H, scale W)."""
-        return F.pixel_shuffle(self.conv(x), self.scale)
+        bias = self.bias.repeat_interleave(self.scale**2)
+        y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), self.kernel(), bias)
+        return F.pixel_shuffle(y, self.scale)
 
 
 # Which of the two low-resolution rows around a corner feed each of the three kernel rows
