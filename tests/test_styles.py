@@ -13,9 +13,11 @@ import pytest
 from conftest import assert_images_close, gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import livestyle
 from livestyle.artifact import inspect
+from livestyle.frame import Image
 from livestyle.predict import PREDICTOR
 from livestyle.styles import find, own, shipped
 
@@ -24,6 +26,7 @@ NAMES = list(shipped())
 MAX_BYTES = 4_000_000  # of a network file
 TEXTURE_LEVELS = 6  # deviation over a styled plain picture: more would show strokes that nothing asked for
 WEAVE = 4e-5  # mean square of what alternates from pixel to pixel, of the range; without its loss it was 1e-4
+TONES = 0.9  # correlation of light and dark over 8 pixels; without its loss it was 0.8 to 0.99
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -112,6 +115,21 @@ def test_the_styles_of_lite_weave_nothing() -> None:
         torch.tensor(x).permute(2, 0, 1)[None] / 255 for x in (image, *(style(image) for style in styles))
     )
     assert losses.weave_loss(torch.cat(styled), photo.expand(len(styled), -1, -1, -1)).mean() < WEAVE
+
+
+def test_what_is_light_in_a_photo_is_light_in_the_styles_of_lite() -> None:
+    pytest.importorskip("onnxruntime")
+    image = pytest.importorskip("skimage.data").astronaut()[:256, 100:356]
+    for row in shipped().values():
+        if row.network == "lite":
+            shares = np.corrcoef(*(tones(x) for x in (image, livestyle.load(row.name, device="cpu")(image))))
+            assert shares[0, 1] > TONES, row.name
+
+
+def tones(image: Image) -> NDArray[np.float64]:
+    """(1024,): the mean level of each 8x8 pixels of (256, 256, 3)."""
+    flat: NDArray[np.float64] = image.mean(2).reshape(32, 8, 32, 8).mean((1, 3)).ravel()
+    return flat
 
 
 def test_codes_of_one_network_mix_and_give_their_components_at_the_ends() -> None:
