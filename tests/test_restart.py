@@ -17,6 +17,7 @@ from exporters.wrap import Contract
 from livestyle.errors import InputError, StyleError
 from livestyle.nets import build
 from livestyle.nets.johnson import Johnson
+from livestyle.nets.layers import SubpixelConv
 from livestyle.styles import shipped
 
 STYLES = Path(__file__).parents[1] / "livestyle" / "styles"
@@ -31,6 +32,9 @@ def test_an_exported_network_comes_back(tmp_path: Path, kind: str, half: bool) -
     net = build(kind, options | ({"styles": len(styles)} if styles else {}))
     for parameter in net.parameters():  # ICNR and zero biases would hide a wrong order
         torch.nn.init.normal_(parameter, std=0.1)
+    for layer in net.modules():
+        if isinstance(layer, SubpixelConv):
+            layer.weight.data = layer.kernel().detach()  # which is what a file holds
     about = {"config": json.dumps({"net_options": options})}
     export_onnx(net, tmp_path / "a.onnx", name="a", kind=kind, styles=styles, about=about, half=half)
     back = load_network(tmp_path / "a.onnx").state_dict()
