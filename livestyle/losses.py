@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,22 @@ def gram(features: Tensor) -> Tensor:
     """(N, C, C) Gram matrices of (N, C, H, W), over the number of positions (Johnson 2016, eq. 3); in float32."""
     # Over H*W only, not C*H*W: the losses below are relative, so a constant factor falls out.
     flat = features.movedim(1, -1).flatten(1, 2)  # (N, H*W, C): as channels-last features lie
-    return (flat.transpose(1, 2) @ flat).float() / flat.shape[1]
+    product: Tensor = _WithItself.apply(flat)  # type: ignore[no-untyped-call]
+    return product.float() / flat.shape[1]
+
+
+class _WithItself(torch.autograd.Function):
+    """X^T X of (N, P, C). Autograd alone would go back through each factor: a second large product, and a sum."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> Tensor:
+        ctx.save_for_backward(flat)
+        return flat.transpose(1, 2) @ flat
+
+    @staticmethod
+    def backward(ctx: Any, wanted: Tensor) -> Tensor:
+        flat: Tensor = ctx.saved_tensors[0]
+        return flat @ (wanted + wanted.transpose(1, 2)).to(flat.dtype)
 
 
 def style_loss(features: Features, targets: Features) -> Tensor:
@@ -92,9 +108,17 @@ def weave_loss(styled: Tensor, x: Tensor) -> Tensor:
     """
     losses = []
     for dim in (2, 3):
-        own = functional.max_pool2d(_alternation(x, dim).abs(), 5, 1, 2)
+        own = _highest(_alternation(x, dim).abs())
         losses.append((_alternation(styled, dim).abs() - own).clamp_min(0).square().mean((1, 2, 3)))
     return torch.stack(losses).sum(0)
+
+
+def _highest(y: Tensor) -> Tensor:
+    """The highest within 2 pixels, down and across. Pooling takes several times as long."""
+    for dim in (2, 3, 2, 3):
+        before, after = _neighbours(y, dim)
+        y = torch.maximum(torch.maximum(before, after), y)
+    return y
 
 
 def _alternation(x: Tensor, dim: int) -> Tensor:

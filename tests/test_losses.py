@@ -55,6 +55,19 @@ def test_gram_does_not_depend_on_the_size() -> None:
     torch.testing.assert_close(gram(features.repeat(1, 1, 3, 2)), gram(features))
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_gram_has_the_slope_of_the_product_that_it_is(kind: torch.dtype) -> None:
+    features = torch.rand(2, 3, 4, 5).to(kind).requires_grad_()
+    weights = torch.rand(2, 3, 3)  # not symmetric, as no style loss asks for them
+    flat = features.flatten(2).float()
+    wanted = torch.autograd.grad((weights * (flat @ flat.mT) / 20).sum(), features)[0]
+    with torch.autocast("cpu", torch.bfloat16):  # as training does; going back is outside of it
+        matrices = gram(features)
+    found = torch.autograd.grad((weights * matrices).sum(), features)[0]
+    assert found.dtype == kind
+    torch.testing.assert_close(found, wanted, atol=0.01 * float(wanted.abs().max()), rtol=0.02)
+
+
 def test_style_loss_by_hand() -> None:
     features = {"a": torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(1, 2, 1, 2)}
     target = {"a": torch.tensor([[[2.5, 5.5], [5.5, 0.0]]])}
