@@ -97,7 +97,11 @@ _NOT_IN_RECIPES |= {"overwrite", "quiet", "names"}
 )
 @click.option("--batch", type=WholeRange(1), default=2, show_default=True)
 @click.option("--crop", type=WholeRange(64), default=128, show_default=True, help="Side of a training crop, pixels.")
-@click.option("--learning-rate", type=FiniteRange(0, min_open=True), help="Default: 0.002, or 0.01 for a code alone.")
+@click.option(
+    "--learning-rate",
+    type=FiniteRange(0, min_open=True),
+    help="Default: 0.002; from a network that is there 0.001, and 0.08 for codes.",
+)
 @click.option(
     "--start",
     type=FILE,

@@ -37,6 +37,7 @@ from livestyle.cli import main  # noqa: E402
 from livestyle.cli_train import CONTENT_GOAL  # noqa: E402
 from livestyle.data import Files, middle  # noqa: E402
 from livestyle.errors import InputError, OutputError, TrainingError  # noqa: E402
+from livestyle.nets.lite import Lite  # noqa: E402
 from livestyle.predict import predict  # noqa: E402
 from livestyle.styles import shipped  # noqa: E402
 from livestyle.training import command, loop, state  # noqa: E402
@@ -358,8 +359,41 @@ def test_a_training_by_minutes_ends_in_time_with_its_rate_fallen(
         torch.optim.Adam, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step_of(self))[1]
     )
     train(replace(config, minutes=1.0, iterations=10**6), watcher=witness)
-    expected = [min(1, (1 - 0.1 * done) / 0.4) * config.first_rate for done in range(len(rates))]
+    expected = [min(1, (1 - 0.1 * done) / 0.4) * config.rates(started=False)[0] for done in range(len(rates))]
     assert len(rates) in (10, 11) and rates == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "started", "expected"),
+    [
+        ({}, False, {(2e-3, True), (2e-3, False)}),
+        (
+            {},
+            True,
+            {(8e-2, True), (1e-3, False)},
+        ),  # what has learnt much goes on in small steps, new codes in large ones
+        ({"codes_only": True}, True, {(8e-2, True), (1e-3, False)}),
+        ({"learning_rate": 3e-4}, True, {(3e-4, True), (3e-4, False)}),
+    ],
+)
+def test_a_network_and_its_codes_learn_at_rates_of_their_own(
+    config: TrainConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, object],
+    started: bool,
+    expected: set[tuple[float, bool]],
+) -> None:
+    begun = Lite(len(config.paintings), width=4, depth=4, blocks=1)
+    seen: set[tuple[float, bool]] = set()
+    step_of = torch.optim.Adam.step
+
+    def step(self: torch.optim.Adam) -> None:
+        seen.update((group["lr"], weights.dim() == 2) for group in self.param_groups for weights in group["params"])
+        step_of(self)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    train(replace(config, iterations=1, **changes), start=begun if started else None)  # type: ignore[arg-type]
+    assert seen == expected
 
 
 def spoil(steps: set[int], monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..losses import LossWeights, Perceptual
 
-_RATE, _CODES_RATE = 2e-3, 1e-2
+_RATE, _RATE_FROM_THERE, _CODES_RATE = 2e-3, 1e-3, 8e-2
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrainConfig:
         keep_color: learn the painting's light and dark alone; colours stay the photo's (Gatys 2016, "Preserving
             color in neural artistic style transfer", section 4).
         codes_only: learn the codes alone; the network stays as it was (Dumoulin 2017, section 3.2).
-        learning_rate: None for 2e-3, or 1e-2 for codes alone.
+        learning_rate: of all there is to learn; None for `rates`.
         judge_every: steps between two looks at the photos kept aside.
         patience: looks without progress after which the learning rate begins to fall, and again after which all
             ends; 0 never ends early.
@@ -64,10 +64,15 @@ class TrainConfig:
     patience: int = 10
     losses: LossWeights = field(default_factory=LossWeights)
 
-    @property
-    def first_rate(self) -> float:
-        """The learning rate before it falls."""
-        return self.learning_rate or (_CODES_RATE if self.codes_only else _RATE)
+    def rates(self, started: bool) -> tuple[float, float]:
+        """The learning rates of the network and of the codes, before they fall.
+
+        A network that has learnt before (`started`) goes on in smaller steps; a new painting's code, far from where
+        it belongs, in large ones.
+        """
+        if self.learning_rate:
+            return self.learning_rate, self.learning_rate
+        return (_RATE_FROM_THERE, _CODES_RATE) if started else (_RATE, _RATE)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class _Training:
         if config.codes_only and isinstance(net, Lite):
             net.requires_grad_(False).codes.requires_grad_(True)
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._state = State(config, net, _perceptual(config, device, team))
+        self._state = State(config, net, _perceptual(config, device, team), started=start is not None)
         # bfloat16 for the convolutions where the hardware has it, and channels last, which it wants (without, nothing
         # is won or lost by that). The losses stay in float32.
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device))
@@ -133,7 +133,7 @@ class _Training:
         """One step; its losses, averaged over the team."""
         state, config = self._state, self._config
         for group in state.optimizer.param_groups:
-            group["lr"] = config.first_rate * state.slower * rate(self._done())
+            group["lr"] = group["rate"] * state.slower * rate(self._done())
         with self._autocast:
             losses = _losses(state.net, state.perceptual, batch, config)
         state.optimizer.zero_grad(set_to_none=True)

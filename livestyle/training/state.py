@@ -49,9 +49,14 @@ class State:
         best: the best look's losses of each photo kept aside, by name; and its weights. Empty before the first.
     """
 
-    def __init__(self, config: TrainConfig, net: nn.Module, perceptual: Perceptual) -> None:
+    def __init__(self, config: TrainConfig, net: nn.Module, perceptual: Perceptual, started: bool = False) -> None:
         self.config, self.net, self.perceptual = config, net, perceptual
-        self.optimizer = torch.optim.Adam(net.parameters(), lr=config.first_rate)
+        of_net, of_codes = config.rates(started)
+        codes = [weights for name, weights in net.named_parameters() if name == "codes"]
+        others = [weights for name, weights in net.named_parameters() if name != "codes"]
+        # A checkpoint counts by place, and codes are a network's first weights.
+        groups = [{"params": codes, "rate": of_codes}] if codes else []
+        self.optimizer = torch.optim.Adam([*groups, {"params": others, "rate": of_net}])
         self.budget = Budget(config)
         self.step, self.stale, self.ended, self.slower = 0, 0, False, 1.0
         self.history: list[dict[str, float]] = []
