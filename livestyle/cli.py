@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from . import __version__, cli_compare, cli_live, cli_styles, cli_train
 from .cli_options import (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 CAMERA_THREAD = "livestyle-camera"  # media.attempt's; importing that takes time
 EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_SIGNALLED = 1, 130, 128
+_OF_A_FILM = {"source": "--input", "size": "--size", "peer": "--peer"}  # what `bench --loop` has no use for
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -209,6 +211,9 @@ def bench(
     as_json: bool,
 ) -> None:
     """Measure file to file, tensor only, and each stage's share; or with --loop the delay of the live picture."""
+    for name, option in {"camera": "--camera"}.items() if not loop else _OF_A_FILM.items():
+        if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} goes with --loop" if not loop else f"{option} does not go with --loop")
     if loop:
         from .loop_command import measure_delay
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +139,9 @@ def train(context: click.Context, /, recipe: str | None, **options: Any) -> None
     is_given = options["paintings"] or options["paintings_folder"]
     if not (is_given or recipe):
         raise nothing
+    for painting in options["paintings"]:
+        if not os.path.exists(painting):  # before torch is loaded, which takes seconds
+            raise InputError(f"{painting}: no such file")
     from .training.command import load_recipe, run_training
 
     quiet = options.pop("quiet")

@@ -65,14 +65,14 @@ class OscPort:
 
     def _take(self, datagram: bytes) -> None:
         """Does all its orders that make sense; those for others of a show may lie in the same bundle."""
-        orders = messages(datagram)
-        while True:
-            try:
-                self._do(*next(orders))
-            except InputError:
-                self.ignored += 1
-            except StopIteration:
-                return
+        try:
+            for part in parts(datagram):
+                try:
+                    self._do(*message(part))
+                except InputError:
+                    self.ignored += 1
+        except InputError:  # a bundle is broken
+            self.ignored += 1
 
     def _do(self, address: str, values: list[Any]) -> None:
         action = self._action(address)
@@ -110,15 +110,15 @@ def _truth(value: Any) -> bool:
     return bool(value)
 
 
-def messages(packet: bytes) -> Iterator[tuple[str, list[Any]]]:
-    """Each message's address and values; those of a bundle in their order. Raises InputError if it is not OSC."""
+def parts(packet: bytes) -> Iterator[bytes]:
+    """Each message, unread; those of a bundle in their order. Raises InputError if a bundle is cut off."""
     waiting = [packet]
     while waiting:
         part = waiting.pop()
         if part.startswith(_BUNDLE):
             waiting += reversed(list(_elements(part)))
         else:
-            yield _message(part)
+            yield part
 
 
 def _elements(bundle: bytes) -> Iterator[bytes]:
@@ -131,7 +131,8 @@ def _elements(bundle: bytes) -> Iterator[bytes]:
         position += 4 + length
 
 
-def _message(part: bytes) -> tuple[str, list[Any]]:
+def message(part: bytes) -> tuple[str, list[Any]]:
+    """A message's address and values. Raises InputError if it is not OSC, or holds what has no use here."""
     address, position = _text(part, 0)
     if not address.startswith("/"):
         raise InputError("OSC: an address begins with /")

@@ -222,6 +222,20 @@ def test_without_a_display_a_camera_asked_for_is_not_left_out(run_cli: RunCli, m
     assert outcome.err[0].startswith("error: bench: --loop --camera needs a display; leave --camera out")
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--loop", "--input", "film.mp4"], "--input does not go with --loop"),
+        (["--loop", "--size", "320x180"], "--size does not go with --loop"),
+        (["--loop", "--peer", "peer.onnx"], "--peer does not go with --loop"),
+        (["--camera", "0"], "--camera goes with --loop"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(run_cli: RunCli, words: list[str], expected: str) -> None:
+    outcome = run_cli("bench", *words)
+    assert (outcome.code, outcome.err[-1]) == (2, f"Error: {expected}")
+
+
 # With one
 
 

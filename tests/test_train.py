@@ -42,7 +42,7 @@ from livestyle.predict import predict  # noqa: E402
 from livestyle.styles import shipped  # noqa: E402
 from livestyle.training import command, loop, state  # noqa: E402
 from livestyle.training.budget import Budget  # noqa: E402
-from livestyle.training.command import losses_of_the_best  # noqa: E402
+from livestyle.training.command import losses_of_the_best, made_by  # noqa: E402
 from livestyle.training.config import Judged, Painting, Progress, TrainConfig, Watcher  # noqa: E402
 from livestyle.training.judge import Judge  # noqa: E402
 from livestyle.training.loop import train  # noqa: E402
@@ -482,6 +482,12 @@ def test_two_processes_hold_equal_weights_those_of_one_with_twice_the_batch(
 def test_johnson_holds_one_style(config: TrainConfig) -> None:
     with pytest.raises(InputError, match="johnson holds one style, not 2; train many with lite"):
         train(replace(config, net="johnson", net_options={"width": 4}))
+
+
+def test_the_card_tells_the_command_with_its_processes() -> None:
+    command = ["train", "my painting.jpg", "--resume"]
+    assert made_by(command, 1) == "livestyle train 'my painting.jpg'"
+    assert made_by(command, 2) == "torchrun --nproc-per-node 2 -m livestyle.cli train 'my painting.jpg'"
 
 
 LITE = str(Path(livestyle.__file__).parent / "styles" / "lite.onnx")
@@ -948,6 +954,13 @@ def test_the_shipped_recipes_hold_the_shipped_styles() -> None:
 def test_two_lengths_are_a_usage_error(two: list[str], run_train: RunCli) -> None:
     code, _, errors = run_train("dots.png", *COMMON, *two)  # run_train gives --iterations
     assert code == 2 and "both say how long" in errors[-1]
+
+
+def test_a_painting_that_there_is_not_is_told_before_torch_is_loaded(
+    run_train: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "livestyle.training.command", None)  # importing it raises
+    assert run_train("dots.png", "missing.png")[::2] == (1, ["error: missing.png: no such file"])
 
 
 @pytest.mark.parametrize("option", ["style-weight", "content-loss", "learning-rate", "tv-weight", "stroke", "minutes"])

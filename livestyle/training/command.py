@@ -124,9 +124,15 @@ def run_training(
             _insist(write, files, report.talk.step, say)
         files.clear()
         if not isinstance(trained, Predicted):
-            whole = [word for word in command if word != "--resume"]  # what makes it again has nothing to go on with
-            report.finish(names, {"licence": licence or "not given", "command": shlex.join(["livestyle", *whole])})
+            report.finish(names, {"licence": licence or "not given", "command": made_by(command, team.size)})
     return files.style
+
+
+def made_by(command: Sequence[str], processes: int) -> str:
+    """The line that makes it again: without --resume, for there is nothing to go on with."""
+    torchrun = ["torchrun", "--nproc-per-node", str(processes), "-m", "livestyle.cli"]
+    words = [word for word in command if word != "--resume"]
+    return shlex.join([*(torchrun if processes > 1 else ["livestyle"]), *words])
 
 
 def _insist(write: Callable[[], None], files: Files, step: int, say: Say) -> None:
