@@ -282,6 +282,31 @@ def test_a_signal_during_an_import_ends_as_a_signal(
     assert (outcome.code, "".join(outcome.err)) == (code, "")
 
 
+INTERRUPTED_WHILE_LOADING = """
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "livestyle.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Finder())
+from livestyle.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_program_loads_ends_without_a_traceback() -> None:
+    program = [sys.executable, "-c", INTERRUPTED_WHILE_LOADING]
+    ended = subprocess.run(program, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_the_package_runs_as_the_program() -> None:
+    ended = subprocess.run([sys.executable, "-m", "livestyle", "--version"], capture_output=True, text=True, check=True)
+    assert ended.stdout == f"livestyle, version {__version__}\n"
+
+
 def test_an_error_gives_no_orders_to_the_terminal(tmp_path: Path, run_cli: RunCli) -> None:
     outcome = run_cli("image", tmp_path / "a\x1b[31mb.png", tmp_path / "out.png")
     assert outcome.code == 1 and "a?[31mb.png: no such file" in outcome.err[0]
