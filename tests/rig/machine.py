@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import signal
@@ -52,6 +53,7 @@ class Run:
         try:
             os.dup2(os.open(self._said, os.O_WRONLY | os.O_CREAT), 2)
             os.closerange(3, 256)  # a device that this process reads
+            faulthandler.register(signal.SIGUSR1, file=2)  # tells where each thread is
             sys.argv = ["livestyle", *self._arguments]
             cli.main()
             code = 0
@@ -64,7 +66,12 @@ class Run:
 
     def code(self) -> int:
         """Its exit status, once it has ended; minus the signal that killed it."""
-        until(self.ended, f"the end of livestyle {self.said()}")
+        try:
+            until(self.ended, "the end of livestyle")
+        except AssertionError as error:
+            os.kill(self.pid, signal.SIGUSR1)
+            time.sleep(5)
+            raise AssertionError(f"{error}, which says: {self.said()}") from None
         assert self._code is not None
         return self._code
 
