@@ -211,9 +211,10 @@ def bench(
     as_json: bool,
 ) -> None:
     """Measure file to file, tensor only, and each stage's share; or with --loop the delay of the live picture."""
-    for name, option in {"camera": "--camera"}.items() if not loop else _OF_A_FILM.items():
+    useless, why = (_OF_A_FILM, "does not go with --loop") if loop else ({"camera": "--camera"}, "goes with --loop")
+    for name, option in useless.items():
         if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{option} goes with --loop" if not loop else f"{option} does not go with --loop")
+            raise click.UsageError(f"{option} {why}")
     if loop:
         from .loop_command import measure_delay
 

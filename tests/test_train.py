@@ -367,11 +367,7 @@ def test_a_training_by_minutes_ends_in_time_with_its_rate_fallen(
     ("changes", "started", "expected"),
     [
         ({}, False, {(2e-3, True), (2e-3, False)}),
-        (
-            {},
-            True,
-            {(8e-2, True), (1e-3, False)},
-        ),  # what has learnt much goes on in small steps, new codes in large ones
+        ({}, True, {(8e-2, True), (1e-3, False)}),
         ({"codes_only": True}, True, {(8e-2, True), (1e-3, False)}),
         ({"learning_rate": 3e-4}, True, {(3e-4, True), (3e-4, False)}),
     ],
