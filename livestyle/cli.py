@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
@@ -33,6 +32,7 @@ from .cli_options import (
 from .completion import StyleType
 from .errors import LivestyleError
 from .settings import use_settings
+from .signals import end_tidily_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .media.size import Size
 
 CAMERA_THREAD = "livestyle-camera"  # media.attempt's; importing that takes time
-EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_SIGNALLED = 1, 130, 128
+EXIT_FAILURE, EXIT_INTERRUPTED = 1, 130
 _OF_A_FILM = {"source": "--input", "size": "--size", "peer": "--peer"}  # what `bench --loop` has no use for
 
 
@@ -227,21 +227,9 @@ def bench(
     click.echo(json.dumps(result, indent=2) if as_json else report(result))
 
 
-def _terminate(signum: int, frame: object) -> None:
-    raise SystemExit(EXIT_SIGNALLED + signum)
-
-
-def _end_tidily_on_signals() -> None:
-    """Asked to stop, or the terminal closed: sinks are finished, nothing is left. `nohup` still holds."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _terminate)
-
-
 def main() -> None:
-    """Runs the command line and exits: 0, 2 for usage, 130 for Ctrl-C, 1 for every other failure."""
-    _end_tidily_on_signals()
+    """Runs the command line and exits: 0, 2 for usage, 130 for Ctrl-C, 143 for SIGTERM, 1 for every other failure."""
+    end_tidily_on_signals()
     _print_anywhere()
     try:
         _run()

@@ -13,6 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from .errors import Stalled
 from .frame import Frame, Image
+from .signals import held
 
 T = TypeVar("T")
 Styled: TypeAlias = tuple[Frame, Image]  # what came, and what became of it
@@ -85,7 +86,7 @@ class Handoff(Generic[T]):
 
 
 STAGES = ("source", "engine", "sink")
-LOOK_S = 0.01  # seconds without a frame until a live run looks for keys: of two within a look, Qt keeps the last
+LOOK_S = 0.01  # seconds without a frame until a run looks for signals and keys: of two within, Qt keeps the last
 MEASURED_FRAMES = 10_000  # the newest that a run keeps figures of: a camera may run for weeks
 
 
@@ -160,7 +161,7 @@ def run(
     and its styled image in order, and gives the image that is written. Raises Stalled if the source needs more than
     `patience` seconds for a frame; its thread, perhaps blocked for ever, is then not waited for. `between` is called in
     the caller's thread while no frame comes, and ends the run as `write` does. `stop`, called before the threads are
-    waited for, makes a source end that may be long about its next frame.
+    waited for, makes a source end that may be long about its next frame. A signal is heard between two frames.
     """
     stats = Stats()
     decoded: Handoff[Frame] = Handoff(1 if live else 3, drop_oldest=live)
@@ -172,28 +173,29 @@ def run(
         threading.Thread(target=_stage, args=(engine, styled), name="livestyle-engine"),
     ]
     watch = _Watch(stats, patience, decoded)
-    try:
-        for thread in threads:
-            thread.start()
-        watch.start()
-        for frame in _arriving(styled, between):
-            with stats.measure("sink"):
-                go_on = write(frame)
-            stats.count()
+    with held() as look:
+        try:
+            for thread in threads:
+                thread.start()
+            watch.start()
+            for frame in _arriving(styled, look, between):
+                with stats.measure("sink"):
+                    go_on = write(frame)
+                stats.count()
+                stats.dropped = decoded.dropped + styled.dropped
+                if on_frame:
+                    on_frame(stats)
+                if go_on is False:
+                    break
+        finally:
+            for handoff in (decoded, styled):
+                handoff.close(discard=True)
+            stop()
+            for thread in threads[1:] if watch.fired else threads:
+                if thread.is_alive():  # none may be to be had
+                    thread.join()
+            watch.stop()
             stats.dropped = decoded.dropped + styled.dropped
-            if on_frame:
-                on_frame(stats)
-            if go_on is False:
-                break
-    finally:
-        for handoff in (decoded, styled):
-            handoff.close(discard=True)
-        stop()
-        for thread in threads[1:] if watch.fired else threads:
-            if thread.is_alive():  # Ctrl-C may come before it was started
-                thread.join()
-        watch.stop()
-        stats.dropped = decoded.dropped + styled.dropped
     return stats
 
 
@@ -216,11 +218,14 @@ def within(seconds: float, make: Callable[[], T]) -> T:
         raise Stalled(_stall(seconds)) from None
 
 
-def _arriving(styled: Handoff[Frame], between: Callable[[], object] | None) -> Iterator[Frame]:
+def _arriving(
+    styled: Handoff[Frame], look: Callable[[], None], between: Callable[[], object] | None
+) -> Iterator[Frame]:
     """What comes out, until the end or until `between`, called while nothing comes, says False."""
     while True:
+        look()
         try:
-            yield styled.get(LOOK_S if between else None)
+            yield styled.get(LOOK_S)
         except Quiet:
             if between and between() is False:
                 return

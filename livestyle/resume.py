@@ -26,10 +26,11 @@ from .media.temporary import AllOrNothing, Check
 from .media.writer import FilmWriter
 from .pipeline import Stats, run
 from .segments import Finish, SegmentFinisher, Share, shares
+from .signals import held
 from .stylizer import Stylizer
 from .work_folder import WorkFolder, fingerprint
 
-_PATIENCE = 0.5  # seconds between two looks at signals, where waiting for threads would keep them out
+_LOOK_S = 0.1  # seconds between two looks for signals
 
 
 @dataclass(frozen=True)
@@ -146,18 +147,20 @@ def _render_missing(job: Job, folder: WorkFolder, workers: int, progress: _Progr
     stop = threading.Event()
     lanes = -(-job.stylizer.lanes // len(parts))
     pool = ThreadPoolExecutor(len(parts), thread_name_prefix="livestyle-worker")
-    try:
-        working = [pool.submit(_Worker(job, folder, part, stop, progress).render, lanes) for part in parts]
-        _wait_for(working)
-    finally:
-        stop.set()
-        pool.shutdown()
+    with held() as look:
+        try:
+            working = [pool.submit(_Worker(job, folder, part, stop, progress).render, lanes) for part in parts]
+            _wait_for(working, look)
+        finally:
+            stop.set()
+            pool.shutdown()
 
 
-def _wait_for(working: list[Future[None]]) -> None:
+def _wait_for(working: list[Future[None]], look: Callable[[], None]) -> None:
     left: Iterable[Future[None]] = working
     while left:
-        done, left = wait(left, timeout=_PATIENCE, return_when=FIRST_EXCEPTION)
+        look()
+        done, left = wait(left, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
 

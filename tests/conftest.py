@@ -122,10 +122,10 @@ def heard_signals() -> Iterator[None]:
 
     Both ignore such signals, and a program inherits that: it would never end.
     """
-    numbers = [signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)]
-    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    hearing = {getattr(signal, "SIGHUP", signal.SIGINT): signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    ignored = [number for number in hearing if signal.getsignal(number) is signal.SIG_IGN]
     for number in ignored:
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, hearing[number])
     yield
     for number in ignored:
         signal.signal(number, signal.SIG_IGN)
@@ -134,9 +134,8 @@ def heard_signals() -> Iterator[None]:
 @pytest.fixture
 def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[RunCli]:
     """A function that runs the command line in this process, as the `livestyle` program would."""
-    handlers = {
-        number: signal.getsignal(number) for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
-    }
+    numbers = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+    handlers = {number: signal.getsignal(number) for number in numbers}
 
     def run(*arguments: str | Path) -> Outcome:
         monkeypatch.setattr("sys.argv", ["livestyle", *map(str, arguments)])

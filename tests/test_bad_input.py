@@ -373,7 +373,7 @@ def test_a_signal_ends_the_command_and_leaves_nothing(signum: signal.Signals, co
     program = [
         sys.executable,
         "-c",
-        WAITS_MIDWAY,
+        SLOW_FROM_MIDWAY,
         "video",
         str(film),
         str(film.with_name("out.mp4")),
@@ -384,24 +384,25 @@ def test_a_signal_ends_the_command_and_leaves_nothing(signum: signal.Signals, co
         assert process.stdout and process.stdout.readline() == "midway\n"
         assert any(".part." in path for path in tree(film.parent))
         process.send_signal(signum)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=40)
     assert process.returncode == code
     assert "Traceback" not in err
     assert tree(film.parent) == before
 
 
-# The real command line, but the writer says when it is midway, and waits there for the signal.
-WAITS_MIDWAY = """
+# The real command line, but the writer says when it is midway, and takes its time from there on.
+SLOW_FROM_MIDWAY = """
 import time
 from livestyle import cli
 from livestyle.media.writer import FilmWriter
 write = FilmWriter.write
-def waits(self, frame):
+def slowly(self, frame):
     write(self, frame)
     if frame.index == 150:
         print("midway", flush=True)
-        time.sleep(60)
-FilmWriter.write = waits
+    if frame.index >= 150:
+        time.sleep(1)
+FilmWriter.write = slowly
 cli.main()
 """
 

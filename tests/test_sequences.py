@@ -164,18 +164,19 @@ def test_a_failure_leaves_the_folder_as_it_was(
     assert names(tmp_path) == ["frames", film.name]
 
 
-# The real command line, but the writer says when it is midway, and waits there for the signal.
-WAITS_MIDWAY = """
+# The real command line, but the writer says when it is midway, and takes its time from there on.
+SLOW_FROM_MIDWAY = """
 import time
 from livestyle import cli
 from livestyle.media.sequence_writer import SequenceWriter
 write = SequenceWriter.write
-def waits(self, frame):
+def slowly(self, frame):
     write(self, frame)
     if frame.index == 5:
         print("midway", flush=True)
-        time.sleep(60)
-SequenceWriter.write = waits
+    if frame.index >= 5:
+        time.sleep(1)
+SequenceWriter.write = slowly
 cli.main()
 """
 
@@ -189,14 +190,14 @@ def test_a_stopped_render_leaves_nothing_for_the_next(
     signum: int, code: int, make_film: MakeFilm, tmp_path: Path
 ) -> None:
     film, folder = make_film(), tmp_path / "frames"
-    command = [sys.executable, "-c", WAITS_MIDWAY, "video", film, folder, "--style", "none"]
+    command = [sys.executable, "-c", SLOW_FROM_MIDWAY, "video", film, folder, "--style", "none"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "midway\n"
         hidden = [name for name in names(tmp_path) if name.startswith(".frames.")]
         assert len(hidden) == 1
         process.send_signal(signum)
-        process.communicate(timeout=20)
+        process.communicate(timeout=40)
     assert process.returncode == code
     assert names(tmp_path) == (sorted([*hidden, film.name]) if signum == signal.SIGKILL else [film.name])
     render(film, folder)

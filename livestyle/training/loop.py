@@ -18,6 +18,7 @@ from ..motion_pairs import Moved, follow
 from ..nets import build
 from ..nets.lite import Lite
 from ..nets.vgg import load_loss_networks
+from ..signals import held
 from .budget import rate
 from .config import Facts, Judged, Progress, TrainConfig, Watcher
 from .judge import BETTER, Batch, Judge, gray, style_batch, total
@@ -104,9 +105,10 @@ class _Training:
         with ThreadPoolExecutor(1) as pool:
             upcoming, step = pool.submit(_batch, crops, state.step, self._config), state.step
             while not state.ended:
-                batch = upcoming.result() if step == state.step else _batch(crops, state.step, self._config)
-                step = state.step + 1
-                upcoming = pool.submit(_batch, crops, step, self._config)
+                with held():
+                    batch = upcoming.result() if step == state.step else _batch(crops, state.step, self._config)
+                    step = state.step + 1
+                    upcoming = pool.submit(_batch, crops, step, self._config)
                 losses = self._step(batch.to(self._device))
                 if not math.isfinite(losses["total"]):
                     self._back_up()
