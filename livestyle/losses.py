@@ -19,13 +19,14 @@ from .nets.vgg import LossNetwork, LossNetworks, require
 
 Features = Mapping[str, Tensor]
 
-_REST = ("content", "tv", "beyond", "blur", "clouds", "tones", "lattice", "weave")  # one weight for all paintings
+# One weight for all paintings.
+_REST = ("content", "tv", "beyond", "blur", "clouds", "tones", "colors", "lattice", "weave")
 _SHARP = 0.9  # of the photo's gradient energy: less is blur
 _CLOUD = 16  # pixels: what is smaller is a stroke
 _CELLS, _AMONG = (4, 8), 64  # pixels: what may repeat, the strides of our networks, and how near to each other
 _SPOTS, _NEAR = (1.5, 3.0), 8  # pixels
 _VIVID, _OWN = 3.0, 0.8  # times the photo's change there, and the painting's anywhere, that colours may change
-_TONES, _PATCH = 32, 8  # quantiles of a painting's light and dark; pixels: what is smaller is a stroke's own
+_QUANTILES, _PATCH = 32, 8  # of a painting's tones and colours; pixels: what is smaller is a stroke's own
 _FLAT = 0.1  # standard deviation of a photo's light and dark; what has less is not stretched
 _MEMORY = 0.02  # share of a new picture in the running means
 _BALANCE = 0.02  # how far a style weight moves for each picture and unit of content loss
@@ -245,8 +246,7 @@ def _changes(x: Tensor) -> list[Tensor]:
 
 def tones(painting: Tensor) -> Tensor:
     """(K,): quantiles of the light and dark of (1, 3, H, W) in patches of 8 pixels, ascending."""
-    places = (torch.arange(_TONES, device=painting.device) + 0.5) / _TONES
-    return _patches(painting).flatten().quantile(places)
+    return _patches(luma(painting)).flatten().quantile(_places(_QUANTILES, painting))
 
 
 def tone_loss(styled: Tensor, x: Tensor, usual: Tensor) -> Tensor:
@@ -256,19 +256,60 @@ def tone_loss(styled: Tensor, x: Tensor, usual: Tensor) -> Tensor:
     of the painting, `usual` (N, K) being its `tones` (histogram matching, Gonzalez and Woods 2008, section 3.3.2).
     Gram matrices ask for a range too, but are as content with one of fine hatching over a picture all of one tone.
     """
-    light = _patches(x)
-    spread = light.std((1, 2), correction=0, keepdim=True).clamp_min(_FLAT)
-    share = torch.special.ndtr((light - light.mean((1, 2), keepdim=True)) / spread)
-    place = (share * usual.shape[1] - 0.5).clamp(0, usual.shape[1] - 1)
-    below = place.floor().clamp_max(usual.shape[1] - 2).long()
-    rows = torch.arange(len(x), device=x.device)[:, None, None]
-    wanted = torch.lerp(usual[rows, below], usual[rows, below + 1], place - below)
-    return (_patches(styled) - wanted).square().mean((1, 2))
+    light = _patches(luma(x))[:, 0]
+    spread = light.std(1, correction=0, keepdim=True).clamp_min(_FLAT)
+    share = torch.special.ndtr((light - light.mean(1, keepdim=True)) / spread)
+    return (_patches(luma(styled))[:, 0] - _quantiles_at(share, usual)).square().mean(1)
+
+
+def colors(painting: Tensor) -> Tensor:
+    """(13, K): quantiles of the colours of (1, 3, H, W) in patches of 8 pixels, along each direction, ascending."""
+    return _along_directions(painting)[0].quantile(_places(_QUANTILES, painting), dim=1).T
+
+
+def color_loss(styled: Tensor, usual: Tensor) -> Tensor:
+    """(N,): sliced Wasserstein distance, squared, of the colours of patches of 8 pixels from the painting's.
+
+    Mean over 13 directions of the mean squared distance of what is sorted along them (Rabin 2011, Wasserstein
+    barycenter and its application to texture mixing), `usual` (N, 13, K) being the paintings' `colors`. Gram matrices
+    are content with fine grains of each colour over a picture all of one.
+    """
+    found = _along_directions(styled).sort(-1).values
+    share = _places(found.shape[-1], found).expand_as(found)
+    return (found - _quantiles_at(share, usual)).square().mean((1, 2))
+
+
+def _along_directions(x: Tensor) -> Tensor:
+    """(N, 13, P)"""
+    patches = _patches(x)
+    return _directions().to(patches) @ patches
+
+
+@lru_cache
+@torch.inference_mode(False)
+def _directions() -> Tensor:
+    """(13, 3): from the middle of a cube to its corners, edges and faces; of opposite ones, one."""
+    steps = torch.tensor([-1.0, 0.0, 1.0])
+    half: Tensor = torch.cartesian_prod(steps, steps, steps)[14:]
+    return functional.normalize(half)
 
 
 def _patches(x: Tensor) -> Tensor:
-    """(N, h, w)"""
-    return functional.avg_pool2d(luma(x), min(_PATCH, *x.shape[2:]))[:, 0]
+    """(N, C, P): means."""
+    return functional.avg_pool2d(x, min(_PATCH, *x.shape[2:])).flatten(2)
+
+
+def _places(count: int, like: Tensor) -> Tensor:
+    """(count,): the middles of as many equal parts of 0 to 1."""
+    return (torch.arange(count, device=like.device) + 0.5) / count
+
+
+def _quantiles_at(share: Tensor, quantiles: Tensor) -> Tensor:
+    """(..., P): where shares (..., P) of a distribution end that (..., K) quantiles of it tell."""
+    count = quantiles.shape[-1]
+    place = (share * count - 0.5).clamp(0, count - 1)
+    below = place.floor().clamp_max(count - 2).long()
+    return torch.lerp(quantiles.gather(-1, below), quantiles.gather(-1, below + 1), place - below)
 
 
 def temporal_loss(later: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
@@ -292,6 +333,7 @@ class LossWeights:
     blur: float = 800.0
     clouds: float = 200.0
     tones: float = 40.0
+    colors: float = 400.0
     lattice: float = 4000.0
     weave: float = 5000.0
     temporal: float = 100.0  # 0 does without the second picture it needs
@@ -335,14 +377,15 @@ class Perceptual(nn.Module):
         self.content_weights = dict(self.weights.content_layers)
         self.all_layers = {*self.weights.style_layers, *self.content_weights}
         require(self.all_layers, network.layers)
-        grams, usual, lights = [], [], []
+        grams, usual, lights, hues = [], [], [], []
         for painting in paintings:
             with torch.no_grad():
                 grams.append({k: gram(f) for k, f in network(painting, self.weights.style_layers).items()})
             usual.append(torch.stack([c.mean() for c in color_changes(painting)]).mean())
             lights.append(tones(painting))
+            hues.append(colors(painting))
         self.targets = {layer: torch.cat([g[layer] for g in grams]) for layer in self.weights.style_layers}
-        self._usual, self._tones = torch.stack(usual), torch.stack(lights)
+        self._usual, self._tones, self._colors = torch.stack(usual), torch.stack(lights), torch.stack(hues)
         device = self._usual.device
         self.register_buffer("style_weights", torch.tensor(list(style_weights), device=device))
         self.register_buffer("running", torch.full((len(usual), 2), torch.nan, device=device))
@@ -379,6 +422,7 @@ class Perceptual(nn.Module):
                 "blur": blur_loss(styled, x),
                 "clouds": cloud_loss(styled, x, self._usual[painting]),
                 "tones": tone_loss(styled, x, self._tones[painting]),
+                "colors": color_loss(styled, self._colors[painting]),
                 "lattice": lattice_loss(styled),
                 "weave": weave_loss(styled, x),
                 "dots": dot_loss(styled, x) if self._dots.any() else styled.new_zeros(len(x)),

@@ -1,10 +1,12 @@
-"""Style loss, content loss and gradient energy of our styles beside another project's, as a table.
+"""Style loss, content loss, colours and gradient energy of our styles beside another project's, as a table.
 
-    python tests/measure_quality.py --data FOLDER [--photos 30] [--skip-trained 14] [--network FILE.onnx]
+    python tests/measure_quality.py --data FOLDER [--photos 30] [--styles NAME...] [--network FILE.onnx]
 
 FOLDER holds photos/, paintings/named/, loss_networks/ and peers/. Each network is judged against its own
 painting, at the painting scale that suits the peer best, with the same photos (every 14th, which our training
-leaves out), loss network and layers for both. Gradient energy is the mean absolute difference of neighbours.
+leaves out), loss network and layers for both. Colours is how far those of patches of 8 pixels are from the painting's,
+as a distribution (root of the mean sliced Wasserstein distance, levels). Gradient energy is the mean absolute
+difference of neighbours.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from torch import Tensor
 import livestyle
 from livestyle.data import load_painting
 from livestyle.frame import Image
-from livestyle.losses import content_loss, gram, style_loss
+from livestyle.losses import color_loss, colors, content_loss, gram, style_loss
 from livestyle.media.picture import open_rgb
 from livestyle.nets.vgg import LossNetwork, load_loss_network
 
@@ -69,6 +71,12 @@ def gradient_energy(images: np.ndarray) -> float:
     """Mean absolute difference of horizontal and vertical neighbours, levels."""
     x = images.astype(np.float32)
     return float(np.abs(np.diff(x, axis=1)).mean() + np.abs(np.diff(x, axis=2)).mean())
+
+
+def color_distance(styled: np.ndarray, painting: Tensor) -> float:
+    """Levels."""
+    losses = color_loss(tensor(styled), colors(painting).expand(len(styled), -1, -1))
+    return 255 * float(losses.mean().sqrt())
 
 
 class Judge:
@@ -119,7 +127,8 @@ def main() -> None:
     args = parser.parse_args()
     photos = held_out(args.data / "photos", args.photos)
     print(f"{len(photos)} photos at {SIDE} px; ours / peer's (ratio)\n")
-    print("| style | judge | painting, px | style loss | content loss | gradient energy |\n|---|---|---|---|---|---|")
+    print("| style | judge | painting, px | style loss | content loss | colours | gradient energy |")
+    print("|---|---|---|---|---|---|---|")
     for style in args.styles:
         ours = np.stack([livestyle.load(f"{args.network}#{style}" if args.network else style)(p) for p in photos])
         base = style.split("-")[0]
@@ -137,7 +146,10 @@ def print_row(style: str, judge: Judge, painting: Path, photos: np.ndarray, ours
     """One line of the table."""
     stroke = min(STROKES, key=lambda s: judge.style(peer[:8], load_painting(painting, stroke=s)))
     target = load_painting(painting, stroke=stroke)
-    measures = [[judge.style(x, target), judge.content(x, photos), gradient_energy(x)] for x in (ours, peer)]
+    measures = [
+        [judge.style(x, target), judge.content(x, photos), color_distance(x, target), gradient_energy(x)]
+        for x in (ours, peer)
+    ]
     cells = [f"{mine:.3f} / {theirs:.3f} ({mine / theirs:.2f})" for mine, theirs in zip(*measures, strict=True)]
     print(f"| {style} | {judge.name.split('_relu')[0]} | {round(512 * stroke)} | {' | '.join(cells)} |", flush=True)
 

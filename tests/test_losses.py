@@ -19,6 +19,8 @@ from livestyle.losses import (  # noqa: E402
     beyond_range,
     blur_loss,
     cloud_loss,
+    color_loss,
+    colors,
     content_loss,
     dot_loss,
     gram,
@@ -228,6 +230,25 @@ def test_pictures_smaller_than_the_lattice_have_one_too(size: tuple[int, int]) -
     assert lattice_loss(torch.rand(2, 3, *size)).abs().max() < 0.1
     assert weave_loss(torch.rand(2, 3, *size), torch.rand(2, 3, *size)).isfinite().all()
     assert tone_loss(torch.rand(2, 3, *size), torch.rand(2, 3, *size), torch.rand(2, 32)).isfinite().all()
+    assert color_loss(torch.rand(2, 3, *size), colors(torch.rand(1, 3, *size)).expand(2, 13, 32)).isfinite().all()
+
+
+def test_only_other_colours_in_the_large_cost_the_color_loss() -> None:
+    painting = torch.full((1, 3, 64, 64), 0.2)
+    painting[:, 2] = 0.6
+    painting[:, :, :16] = torch.tensor([0.8, 0.7, 0.3])[:, None, None]  # a quarter of a blue picture is yellow
+    styled = painting.repeat(6, 1, 1, 1)
+    styled[1] = painting[0].flip(1)  # wherever it is
+    styled[2] = painting[0].mean((1, 2), keepdim=True)  # all of one colour
+    styled[3] = styled[2]
+    styled[3, :, ::4, ::4] += 0.5  # specks
+    styled[4] = painting[0].flip(0)  # other colours, as many
+    styled[5, :, 16:32] = painting[0, :, :1]  # half of it
+    costs = color_loss(styled, colors(painting).expand(6, 13, -1)).tolist()
+    assert max(costs[:2]) < 1e-3
+    assert min(costs[2:]) > 0.04
+    small = torch.nn.functional.avg_pool2d(painting, 2)
+    assert color_loss(small, colors(painting)[None]).item() < 1e-3  # of any size
 
 
 def test_training_goes_back_through_what_was_only_looked_at_before() -> None:
@@ -289,7 +310,7 @@ class Pixels(nn.Module):
 
 
 WEIGHTS = LossWeights(
-    ("relu1_1", "relu2_1"), (("relu1_1", 1.0),), content=2.0, tv=3.0, tones=0.0, lattice=0.0, weave=0.0
+    ("relu1_1", "relu2_1"), (("relu1_1", 1.0),), content=2.0, tv=3.0, tones=0.0, colors=0.0, lattice=0.0, weave=0.0
 )
 
 
