@@ -126,8 +126,18 @@ def test_what_is_light_in_a_photo_is_light_in_the_styles_of_lite() -> None:
             assert shares[0, 1] > TONES, row.name
 
 
+def test_starry_has_the_paintings_yellow_where_it_is_light_and_its_blue_elsewhere() -> None:
+    pytest.importorskip("onnxruntime")
+    image = pytest.importorskip("skimage.data").astronaut()[:256, 100:356]
+    styled = livestyle.load("starry", device="cpu")(image)
+    light = tones(styled) >= np.quantile(tones(styled), 0.9)
+    yellow = tones(styled[..., :2]) - tones(styled[..., 2:])
+    assert yellow[light].mean() > 5
+    assert yellow[~light].mean() < -25
+
+
 def tones(image: Image) -> NDArray[np.float64]:
-    """(1024,): the mean level of each 8x8 pixels of (256, 256, 3)."""
+    """(1024,): the mean level of each 8x8 pixels of (256, 256, C)."""
     flat: NDArray[np.float64] = image.mean(2).reshape(32, 8, 32, 8).mean((1, 3)).ravel()
     return flat
 
