@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 PATIENCE_S = 1.0  # a signal so long after the first is one of its own: its sender thinks that we are stuck
@@ -48,17 +48,18 @@ def held() -> Iterator[Callable[[], None]]:
 
     Only the main thread hears signals: in any other this does nothing. Inside another `held`, signals are that one's.
     """
-    outer = _Held.now
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
-    elif outer:
-        yield outer.look
-    else:
-        signals = _Held()
-        try:
-            yield signals.look
-        finally:
-            signals.release()
+        return
+    if _Held.now:
+        yield _Held.now.look
+        return
+    signals = _Held()
+    try:
+        signals.begin()
+        yield signals.look
+    finally:
+        signals.end()
 
 
 class _Held:
@@ -67,11 +68,15 @@ class _Held:
     def __init__(self) -> None:
         self._came: tuple[int, float] | None = None  # the first signal, and when
         self._looked = False
-        handlers = {number: signal.getsignal(number) for number in _NUMBERS}
-        self._handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+        self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
+
+    def begin(self) -> None:
         _Held.now = self
-        for number in self._handlers:
-            signal.signal(number, self._keep)
+        with suppress(ValueError):  # Python is a guest in another program's thread, and hears no signals
+            for number in _NUMBERS:
+                if callable(handler := signal.getsignal(number)):
+                    self._handlers[number] = handler
+                    signal.signal(number, self._keep)
 
     def _keep(self, number: int, frame: FrameType | None) -> None:
         if self._came is None:
@@ -87,8 +92,9 @@ class _Held:
             self._handlers[number](number, None)
             self._came = None  # that raised nothing: the next counts as a first
 
-    def release(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+    def end(self) -> None:
+        with suppress(ValueError):
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
         _Held.now = None
         self.look()

@@ -112,6 +112,15 @@ def test_in_another_thread_signals_are_not_touched() -> None:
     assert seen and signal.getsignal(signal.SIGINT) is before
 
 
+def test_where_python_hears_no_signals_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(number: int, handler: object) -> None:
+        raise ValueError("signal only works in main thread of the main interpreter")
+
+    monkeypatch.setattr(signals.signal, "signal", refuse)  # as in OBS or Blender
+    with held() as look:
+        look()
+
+
 # Ctrl-C just when the main thread has taken a mailbox's lock, which no `with` would give back.
 AT_THE_LOCK = """
 import os, signal, threading, types
