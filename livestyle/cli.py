@@ -228,7 +228,7 @@ def bench(
 
 
 def main() -> None:
-    """Runs the command line and exits: 0, 2 for usage, 130 for Ctrl-C, 143 for SIGTERM, 1 for every other failure."""
+    """Runs the command line and exits: 0, 2 for usage, 128 and its number for a signal, 1 for every other failure."""
     end_tidily_on_signals()
     _print_anywhere()
     try:

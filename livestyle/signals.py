@@ -93,8 +93,8 @@ class _Held:
             self._came = None  # that raised nothing: the next counts as a first
 
     def end(self) -> None:
+        _Held.now = None  # first: from the first handler put back on, a signal may raise here
         with suppress(ValueError):
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
-        _Held.now = None
         self.look()
