@@ -94,7 +94,7 @@ def test_a_finding_is_a_row_of_plain_values() -> None:
 def test_on_a_machine_where_nothing_answers_each_check_still_says_something() -> None:
     findings = run_doctor(system=Scripted(probes={}, installed={}, requirements=[]))
     assert {"unknown", "problem"} <= {finding.state for finding in findings}
-    assert len(findings) >= len(CHECKS) - 2  # memory and permission have nothing to say of nothing
+    assert len(findings) >= len(CHECKS) - 3  # memory, permission and torchvision have nothing to say of nothing
 
 
 # Python and packages
@@ -151,6 +151,18 @@ def test_a_package_of_another_extra_does_not_make_half_of_this_one() -> None:
 
 def test_without_metadata_packages_are_unknown() -> None:
     assert only(packages.packages(Scripted(requirements=[]))).state == "unknown"
+
+
+def test_a_torchvision_for_another_torch_is_a_warning() -> None:
+    installed = INSTALLED | {"torchvision": "0.28.0"}
+    error = "operator torchvision::nms does not exist"
+    found = packages.torchvision(Scripted(installed=installed, probes={"torchvision": {"error": error}}))
+    assert only(found).state == "warning"
+    assert error in only(found).detail
+    assert "vgg19" in only(found).detail
+    fits = packages.torchvision(Scripted(installed=installed, probes={"torchvision": {}}))
+    assert fits == [Finding("torchvision", "ok", "0.28.0")]
+    assert packages.torchvision(Scripted()) == []
 
 
 def test_two_onnxruntimes_overwrite_each_other() -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -79,6 +80,14 @@ def test_codecs_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(av.codec, "Codec", codec)
     assert probes.codecs()["missing"] == ["libx264 (encoder)"]
+
+
+def test_the_torchvision_probe_imports_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)  # as one that cannot be found
+    assert "torchvision" in probes.torchvision()["error"]
+    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+    monkeypatch.setitem(sys.modules, "torchvision.models", ModuleType("torchvision.models"))
+    assert probes.torchvision() == {}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the loader's words are Linux's")

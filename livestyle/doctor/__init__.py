@@ -44,6 +44,7 @@ class Check:
 CHECKS = (
     Check("python", packages.python),
     Check("packages", packages.packages),
+    Check("torchvision", packages.torchvision, seconds=packages.IMPORT_SECONDS + 2),
     Check("onnxruntime", packages.onnxruntime),
     Check("devices", engine.devices, seconds=24, alone=True),
     Check("gpu", engine.gpu),

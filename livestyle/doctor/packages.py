@@ -9,6 +9,7 @@ from .finding import Finding
 from .system import System
 
 OLDEST_PYTHON = (3, 11)
+IMPORT_SECONDS = 20.0  # torch's, on a slow disk
 _ENGINES = ("cpu", "gpu")  # extras that hold the same module: one of them, never both
 _NOT_OURS = ("dev",)  # nothing a user misses
 _FOR = {"live": "the virtual camera", "mask": "the network of --mask person", "train": "learning a style"}
@@ -66,6 +67,18 @@ def _extra(installed: dict[str, str], extra: str, wanted: list[Requirement], els
     if any(one.package in installed for one in wanted if one.package not in elsewhere):
         return Finding(name, "warning", f"not complete: {said}{only}", pip(extra))
     return Finding(name, "ok", f"not installed{only}", pip(extra))
+
+
+def torchvision(system: System) -> list[Finding]:
+    """Whether torchvision, where it is, fits the torch that is there; one built for another cannot be imported."""
+    version = system.packages().get("torchvision")
+    if version is None:
+        return []
+    error = system.probe("torchvision", timeout=IMPORT_SECONDS).get("error")
+    if error:
+        detail = f"{version} cannot be imported ({error}); only --loss-network vgg16 and vgg19 need it"
+        return [Finding("torchvision", "warning", detail, "pip install --force-reinstall torch torchvision")]
+    return [Finding("torchvision", "ok", version)]
 
 
 def onnxruntime(system: System) -> list[Finding]:

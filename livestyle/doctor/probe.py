@@ -107,6 +107,15 @@ def _loading(name: str) -> str:
     return ""
 
 
+def torchvision() -> dict[str, Any]:
+    """Why torchvision cannot be imported."""
+    try:
+        import torchvision.models  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
+    except (ImportError, OSError, RuntimeError) as error:  # built for CUDA beside a torch for CPUs, or for another
+        return {"error": str(error).partition("\n")[0] or type(error).__name__}
+    return {}
+
+
 def opencv() -> dict[str, Any]:
     """OpenCV's version and the window toolkit it was built with."""
     try:
@@ -190,5 +199,6 @@ def watch(opened: LiveSource, *, clock: Callable[[], float] = time.perf_counter)
 
 
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
-    look.__name__: look for look in (providers, engine, cuda_libraries, opencv, codecs, display, cameras, camera)
+    look.__name__: look
+    for look in (providers, engine, cuda_libraries, torchvision, opencv, codecs, display, cameras, camera)
 }
