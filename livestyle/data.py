@@ -21,12 +21,13 @@ from .batch import FILM_SUFFIXES
 from .errors import InputError
 from .frame import Image as Pixels
 from .media.camera import open_camera
-from .media.picture import SUFFIXES, at_side, holds_several, open_rgb
+from .media.picture import SUFFIXES, at_side, holds_several, in_good_light, lacks_light, open_rgb
 from .media.reader import FilmReader
 from .scenes import Scenes, photographs_to_show
 
 STROKE_SIZE = 512  # pixels: a painting's long side at stroke 1
 _SMALLEST = 16  # pixels: a painting's long side
+_SMALL = 256  # pixels: enough to see how dark a painting is
 _ENLARGED = 2.0  # times: beyond it, a painting has no strokes to learn but those of the enlargement
 FRAMES = 300  # of a film or a camera, at most
 FILMED = 30.0  # seconds, of a camera
@@ -44,13 +45,14 @@ def to_tensor(picture: Image.Image) -> Tensor:
 def load_painting(path: Path, *, stroke: float = 1.0) -> Tensor:
     """(1, 3, H, W) in [0, 1], long side 512 px times `stroke`: the larger, the broader the strokes learnt.
 
+    A dark one has more contrast, as `in_good_light` says.
     Raises InputError for what is no picture or too small to learn from.
     """
     with _huge_ones_allowed():
         picture = open_rgb(path)
     if max(picture.size) < _SMALLEST:
         raise InputError(f"{path}: {_shape(picture)} is too small to learn from; {STROKE_SIZE} pixels and more do well")
-    return to_tensor(at_side(picture, round(STROKE_SIZE * stroke)))
+    return to_tensor(in_good_light(at_side(picture, round(STROKE_SIZE * stroke))))
 
 
 def painting_notes(path: Path, *, stroke: float = 1.0) -> list[str]:
@@ -58,12 +60,15 @@ def painting_notes(path: Path, *, stroke: float = 1.0) -> list[str]:
     try:
         with _huge_ones_allowed(), Image.open(path) as picture:
             times, moves = STROKE_SIZE * stroke / max(picture.size), holds_several(path)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            contrast = lacks_light(at_side(open_rgb(path), _SMALL))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, InputError):
         return []
     notes = [f"{path}: holds several pictures; the first is taken"] if moves else []
     if times > _ENLARGED:
         better = "a larger picture, or a smaller --stroke, gives finer strokes"
         notes.append(f"{path}: {_shape(picture)} is enlarged {times:.1f} times; {better}")
+    if contrast > 1:
+        notes.append(f"{path}: is dark; it is learnt with {contrast:.1f} times the contrast")
     return notes
 
 

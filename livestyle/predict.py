@@ -12,7 +12,7 @@ from .artifact import Artifact, Code, inspect
 from .backend import load_session
 from .errors import StyleError
 from .frame import Image
-from .media.picture import at_side, open_rgb
+from .media.picture import at_side, in_good_light, open_rgb
 
 SIDE = 256  # pixels: the long side of the pictures that the predictor learnt from
 _STYLES = Path(__file__).parent / "styles"
@@ -34,7 +34,7 @@ def predict(picture: Path) -> tuple[Artifact, Code]:
 
 @lru_cache(maxsize=64)
 def _code(path: Path, changed: int, predictor: Path) -> Code:
-    return predict_code(np.asarray(at_side(open_rgb(path), SIDE)), predictor)
+    return predict_code(np.asarray(in_good_light(at_side(open_rgb(path), SIDE))), predictor)
 
 
 def predict_code(image: Image, predictor: Path = PREDICTOR) -> Code:

@@ -27,7 +27,7 @@ from livestyle.data import (  # noqa: E402
     to_look_at,
 )
 from livestyle.errors import InputError  # noqa: E402
-from livestyle.media.picture import open_rgb  # noqa: E402
+from livestyle.media.picture import in_good_light, lacks_light, open_rgb  # noqa: E402
 from livestyle.scenes import Scenes, photographs, photographs_to_show  # noqa: E402
 
 EXIF_ORIENTATION = 0x0112
@@ -262,6 +262,52 @@ def test_a_tiny_painting_is_refused_and_a_small_one_gets_a_word(tmp_path: Path) 
     Pillow.fromarray(gradient(100, 60)).save(path)
     assert "100x60 is enlarged 5.1 times" in painting_notes(path)[0]
     assert painting_notes(path, stroke=0.25) == []
+
+
+def spread(picture: Pillow.Image) -> float:
+    tenth, others = np.quantile(np.asarray(picture.convert("L").resize((64, 64), Pillow.Resampling.BOX)), (0.1, 0.9))
+    return float(others - tenth) / 255
+
+
+def portrait(middle: int, *, light: int = 200) -> Pillow.Image:
+    """Tones within 12 levels of the middle, and something light."""
+    tones = np.random.default_rng(0).integers(middle - 12, middle + 13, (32, 32, 1))
+    image = np.repeat(tones, 3, 2).astype(np.uint8)
+    image[12:16, 12:16] = light
+    return Pillow.fromarray(image).resize((512, 512), Pillow.Resampling.NEAREST)
+
+
+def test_a_dark_painting_has_more_contrast_between_the_same_ends_with_a_word(tmp_path: Path) -> None:
+    path, dark = tmp_path / "painting.png", portrait(30)
+    dark.save(path)
+    lit = in_good_light(dark)
+    assert lacks_light(dark) == 2.5
+    assert spread(lit) == pytest.approx(2.5 * spread(dark), rel=0.1)
+    assert max(lit.getextrema()[0]) == pytest.approx(200, abs=10)
+    assert min(lit.getextrema()[0]) < 30
+    before, after = (np.asarray(picture)[..., 0].ravel() for picture in (dark, lit))
+    assert (np.diff(after[np.argsort(before)].astype(int)) >= 0).all()  # what was lighter is
+    assert np.array_equal((255 * load_painting(path)[0]).round().byte().permute(1, 2, 0), np.asarray(lit))
+    assert any("is dark; it is learnt with 2.5 times the contrast" in note for note in painting_notes(path))
+
+
+def test_a_dark_painting_in_a_white_frame_on_black_is_lit() -> None:
+    framed = np.asarray(portrait(30)).copy()
+    framed[:20], framed[-20:] = 255, 0
+    lit = np.asarray(in_good_light(Pillow.fromarray(framed)))
+    assert (lit[:20] == 255).all() and (lit[-20:] < 5).all()
+    assert lit[100:].std() > 1.3 * framed[100:].std()
+
+
+@pytest.mark.parametrize("picture", [portrait(130), portrait(220, light=20), Pillow.new("RGB", (64, 40), (20, 20, 20))])
+def test_a_light_or_plain_painting_is_left_as_it_is(picture: Pillow.Image) -> None:
+    assert in_good_light(picture) is picture
+
+
+def test_a_dark_painting_whose_tones_are_far_apart_is_left_as_it_is() -> None:
+    stripes = np.full((512, 512, 3), 20, np.uint8)
+    stripes[:200] = 180
+    assert in_good_light(Pillow.fromarray(stripes)).tobytes() == stripes.tobytes()
 
 
 def test_of_an_animated_painting_the_first_picture_is_taken_with_a_word(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import livestyle
 from livestyle.artifact import inspect
 from livestyle.backend import OnnxBackend
 from livestyle.errors import InputError
-from livestyle.predict import NETWORK, predict
+from livestyle.media.picture import in_good_light
+from livestyle.predict import NETWORK, SIDE, predict, predict_code
 from livestyle.styles import find
 
 
@@ -63,6 +64,14 @@ def test_a_painted_over_picture_is_looked_at_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (3, 400), (2000, 1500)])
 def test_any_size_will_do(size: tuple[int, int], tmp_path: Path) -> None:
     assert np.isfinite(predict(paint(tmp_path / "p.png", 200, 40, 0, size=size))[1]).all()
+
+
+def test_a_dark_picture_is_seen_in_good_light(tmp_path: Path) -> None:
+    tones = np.random.default_rng(0).integers(10, 40, (256, 256, 1)).repeat(3, 2).astype(np.uint8)
+    dark = Pillow.fromarray(tones).resize((64, 64), Pillow.Resampling.BOX).resize((SIDE, SIDE))
+    dark.save(tmp_path / "p.png")
+    assert np.array_equal(predict(tmp_path / "p.png")[1], predict_code(np.asarray(in_good_light(dark))))
+    assert not np.array_equal(predict(tmp_path / "p.png")[1], predict_code(np.asarray(dark)))
 
 
 @pytest.mark.parametrize("painting", ["mada_primavesi_klimt_1912", "grand_canal_venice_turner_1835"])
