@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import statistics
 import sys
@@ -110,7 +111,7 @@ def _loading(name: str) -> str:
 def torchvision() -> dict[str, Any]:
     """Why torchvision cannot be imported."""
     try:
-        import torchvision.models  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
+        importlib.import_module("torchvision.models")
     except (ImportError, OSError, RuntimeError) as error:  # built for CUDA beside a torch for CPUs, or for another
         return {"error": str(error).partition("\n")[0] or type(error).__name__}
     return {}
