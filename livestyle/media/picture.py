@@ -21,7 +21,10 @@ from ..frame import Image, check_image
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95}, ".jpeg": {"quality": 95}, ".webp": {"quality": 95}}
 _LONGEST_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # pixels; what libjpeg and libwebp write
-_GRID, _SPREAD, _RANGE, _MOST_CONTRAST, _DARK = 64, 0.3, 0.5, 2.5, 0.4
+_GRID = 64  # squares a side, whose light and dark are looked at
+_DARK = 0.4  # of 1: a middle tone below it is dark
+_MIDDLE, _SPREAD, _RANGE = 0.8, 0.3, 0.5  # what lies between the outer tenths; how far it, and all, is to spread
+_MOST_CONTRAST = 2.5  # times
 _MAX_PIXELS = 178956970  # Pillow's own limit; at half of that it warns
 
 
@@ -79,7 +82,7 @@ def in_good_light(picture: Pillow.Image) -> Pillow.Image:
     low, tenth, others, high = np.quantile(light, (0.02, 0.1, 0.9, 0.98))
     spread, width = others - tenth, max(high - low, _RANGE)
     start = low * (1 - width) / (1 - (high - low)) if width > high - low else low
-    share = min((times - 1) * spread / (0.8 * width - spread), 1)
+    share = min((times - 1) * spread / (_MIDDLE * width - spread), 1)
     levels = np.arange(256) / 255
     below = np.interp(levels, np.sort(light), np.linspace(0, 1, light.size))
     curve = (1 - share) * levels + share * (start + width * below)
