@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from livestyle.errors import InputError
-from livestyle.governor import MAX_EVERY, Choice, Governor
+from livestyle.governor import CHECK_S, CREEPING, MAX_EVERY, TOLERATED, Choice, Governor
 from livestyle.ladder import MULTIPLE, SMALLEST, sizes
 from livestyle.media.size import Size
 
@@ -337,6 +337,7 @@ def test_a_choice_takes_every_so_manieth_frame() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(0.00433, 0.0757, 0.140625, 0.00195, 0.77, 30.0, 30.0, HD, 2)  # one frame in 16 over
 @given(
     base=st.floats(0, 0.02),
     megapixel=st.floats(0.001, 0.3),
@@ -366,7 +367,9 @@ def test_any_engine_is_held_to_the_promise_or_to_the_smallest_size(
     settled = [frame for frame in seen if frame.now > 40]
     smallest = sizes(full, None)[-1]
     over = [frame for frame in settled if frame.engine > interval and frame.choice.size != smallest]
-    assert len(over) <= 0.06 * len(settled)  # p95, and a seventieth for the luck of the draw
-    assert len([when for when in switches(seen) if when > 60]) <= 4  # two minutes
+    changes = [when for when in switches(seen) if when > 40]
+    unseen = 60 * CHECK_S  # frames until it looks
+    assert len(over) <= TOLERATED * len(settled) + (1 + len(changes)) * (CREEPING + unseen)
+    assert len([when for when in changes if when > 60]) <= 4  # two minutes
     skipping = [frame for frame in settled if frame.choice.every > 1]
     assert all(frame.choice.size == smallest for frame in skipping)
